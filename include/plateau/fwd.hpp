@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// Every public name, without its definition. Default template arguments stand here and nowhere else.
+
+#include <plateau/config.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+PLATEAU_NAMESPACE_BEGIN
+
+/// An option in bytes or in elements that leaves its dimension open.
+inline constexpr std::size_t unlimited = SIZE_MAX;
+
+// sync, clock
+struct default_sync;
+struct steady_clock;
+struct coarse_clock;
+template <class Sync = default_sync>
+class basic_manual_clock;
+using manual_clock = basic_manual_clock<>;
+
+// result
+template <class T, class Reason>
+class result;
+
+// hash
+class siphash13;
+class keyed_hash;
+struct unkeyed_hash;
+
+// stop
+class never_stop_token;
+template <class Sync = default_sync>
+class basic_inplace_stop_source;
+template <class Sync = default_sync>
+class basic_inplace_stop_token;
+template <class F, class Sync = default_sync>
+class inplace_stop_callback;
+using inplace_stop_source = basic_inplace_stop_source<>;
+using inplace_stop_token = basic_inplace_stop_token<>;
+
+// executor
+class work;
+class executor_ref;
+struct inline_executor;
+
+// owned_bytes, charge, arena_bound, describe
+struct sizeof_only;
+struct owned_bytes_weigher;
+struct no_charge;
+class charge_ref;
+template <class T>
+struct unowned;
+struct field_info;
+enum class field_kind : unsigned char;
+
+// cache
+struct cache_options;
+struct put_options;
+struct cache_stats;
+struct cache_policies;
+struct concurrent_cache_policies;
+class put_result;
+enum class cache_reason : unsigned char;
+enum class removal_cause : unsigned char;
+template <class V>
+class pin;
+template <class K, class V, class Policies = cache_policies>
+class lru_cache;
+template <class K, class V, class Policies = concurrent_cache_policies>
+class concurrent_lru_cache;
+
+PLATEAU_NAMESPACE_END

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#define PLATEAU_VERSION_MAJOR 0
+#define PLATEAU_VERSION_MINOR 1
+#define PLATEAU_VERSION_PATCH 0
+/// One number to compare: 10000 * major + 100 * minor + patch.
+#define PLATEAU_VERSION (PLATEAU_VERSION_MAJOR * 10000 + PLATEAU_VERSION_MINOR * 100 + PLATEAU_VERSION_PATCH)
+#define PLATEAU_VERSION_STRING "0.1.0"
