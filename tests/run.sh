@@ -1,0 +1,239 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Installs what is missing (Debian and Ubuntu, as root), then configures, builds and runs the tests with CTest.
+set -euo pipefail
+
+kinds=(lint unit model alloc race package)
+rooms=(floor tools cache watch examples)
+
+usage() {
+    cat <<WORDS
+usage: tests/run.sh [label...]
+A label is a kind (${kinds[*]}) or a room (${rooms[*]}); several mean the union, none means everything.
+Trees are kept in build/. The last line is the sum: N passed, N failed[, N skipped].
+WORDS
+}
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+exec </dev/null
+
+labels=()
+for argument in "$@"; do
+    case " ${kinds[*]} ${rooms[*]} " in
+    *" $argument "*) labels+=("$argument") ;;
+    *)
+        case "$argument" in
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        esac
+        printf 'tests/run.sh: no such label: %s\n' "$argument" >&2
+        usage >&2
+        exit 2
+        ;;
+    esac
+done
+if [ ${#labels[@]} -eq 0 ]; then labels=("${kinds[@]}"); fi
+
+# wants <label>...: is one of these asked for?
+wants() {
+    local asked one
+    for asked in "${labels[@]}"; do
+        for one in "$@"; do
+            if [ "$asked" = "$one" ]; then return 0; fi
+        done
+    done
+    return 1
+}
+wants_check=false wants_race=false wants_lint=false wants_package=false
+if wants unit model alloc "${rooms[@]}"; then wants_check=true; fi
+if wants race floor tools cache watch; then wants_race=true; fi
+if wants lint; then wants_lint=true; fi
+if wants package; then wants_package=true; fi
+
+# --- everything that is started runs in a process group of its own, which is gone when this script is -----------------
+child=""
+stop_child() {
+    if [ -n "$child" ]; then
+        kill -TERM -- "-$child" 2>/dev/null || true
+        wait "$child" 2>/dev/null || true
+        child=""
+    fi
+}
+trap stop_child EXIT
+trap 'stop_child; printf "\ntests/run.sh: interrupted\n" >&2; exit 130' INT
+trap 'stop_child; printf "\ntests/run.sh: terminated\n" >&2; exit 143' TERM
+run() {
+    local status=0
+    setsid "$@" &
+    child=$!
+    wait "$child" || status=$?
+    child=""
+    return "$status"
+}
+
+skipped=()
+skip() { # what, why
+    printf 'skipped: %s: %s\n' "$1" "$2"
+    skipped+=("$1: $2")
+}
+say() { printf '\n== %s\n' "$*"; }
+
+# --- what is missing --------------------------------------------------------------------------------------------------
+have() { command -v "$1" >/dev/null 2>&1; }
+have_catch2() {
+    local dir
+    for dir in /usr/include /usr/local/include; do
+        if [ -d "$dir/catch2" ]; then return 0; fi
+    done
+    return 1
+}
+have_format() { have clang-format-14 || { have clang-format && clang-format --version | grep -q 'version 14\.'; }; }
+have_libcxx() { have clang++-19 && [ -d /usr/lib/llvm-19/include/c++/v1 ]; }
+
+needed=() optional=()
+have cmake || needed+=(cmake)
+have g++ || needed+=(g++)
+have python3 || needed+=(python3)
+have ninja || have make || needed+=(ninja-build)
+if $wants_check || $wants_race || $wants_lint || $wants_package; then have_catch2 || needed+=(catch2); fi
+if $wants_package || $wants_check; then have pkg-config || needed+=(pkg-config); fi
+if $wants_race || $wants_lint; then have clang++ || optional+=(clang); fi
+if $wants_lint; then
+    have_format || optional+=(clang-format-14)
+    have_libcxx || optional+=(clang-19 libc++-19-dev libc++abi-19-dev)
+    have shellcheck || optional+=(shellcheck)
+fi
+if $wants_check; then
+    [ -e /usr/include/httplib.h ] || optional+=(libcpp-httplib-dev)
+fi
+
+may_install=false
+if have apt-get && [ "$(id -u)" = 0 ]; then may_install=true; fi
+install() { DEBIAN_FRONTEND=noninteractive run apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends "$@" >build/apt.log 2>&1; }
+
+mkdir -p build
+if have flock; then
+    exec 9>build/.run.lock
+    if ! flock -n 9; then
+        echo "tests/run.sh: waiting for another run in this tree to end"
+        flock 9
+    fi
+fi
+
+if [ $((${#needed[@]} + ${#optional[@]})) -gt 0 ] && $may_install; then
+    say "installing what is missing: ${needed[*]} ${optional[*]}"
+    run apt-get -o DPkg::Lock::Timeout=300 update -q >build/apt.log 2>&1 ||
+        echo "apt-get update failed; going on with the package lists that are there"
+    if [ ${#needed[@]} -gt 0 ] && ! install "${needed[@]}"; then
+        tail -n 5 build/apt.log >&2
+        printf 'tests/run.sh: could not install: %s (see build/apt.log)\n' "${needed[*]}" >&2
+        exit 1
+    fi
+    for package in "${optional[@]}"; do
+        if [ -z "$(apt-cache madison "$package" 2>/dev/null)" ] || ! install "$package"; then
+            skip "install of $package" "the package sources do not offer it"
+        fi
+    done
+elif [ ${#needed[@]} -gt 0 ]; then
+    cat >&2 <<WORDS
+tests/run.sh: missing here: ${needed[*]}
+These are the names of the packages in Debian and Ubuntu. Install them as root:
+    apt-get install ${needed[*]}
+or run this script as root on such a system, and it does that itself. Nothing was built.
+WORDS
+    exit 1
+fi
+
+# --- build ------------------------------------------------------------------------------------------------------------
+jobs=$(nproc 2>/dev/null || echo 2)
+configure_arguments=()
+generator="Unix Makefiles"
+if have ninja; then generator=Ninja; fi
+configure_arguments+=(-G "$generator")
+if have ccache; then configure_arguments+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
+
+report_arguments=()
+
+configure() { # tree
+    local cache="build/$1/CMakeCache.txt"
+    if [ -e "$cache" ] && ! grep -qx "CMAKE_GENERATOR:INTERNAL=$generator" "$cache"; then rm -rf "build/$1"; fi
+    if ! run cmake --preset "$1" "${configure_arguments[@]}" >"build/$1.configure.log" 2>&1; then
+        cat "build/$1.configure.log" >&2
+        return 1
+    fi
+    grep -E '^-- .*: (skipped|without)' "build/$1.configure.log" || true
+}
+
+build() { # tree, target
+    local begin=$SECONDS
+    say "building $1"
+    if configure "$1" && run cmake --build "build/$1" --parallel "$jobs" --target "$2"; then
+        report_arguments+=(--built "$1=$((SECONDS - begin))")
+        return 0
+    fi
+    report_arguments+=(--broken "$1")
+    return 1
+}
+
+test_tree() { # tree, ctest's width, command before ctest...
+    local tree=$1 width=$2 pattern
+    shift 2
+    pattern="^($(
+        IFS='|'
+        printf '%s' "${labels[*]}"
+    ))\$"
+    say "running ${labels[*]} in $tree"
+    rm -f "build/$tree/junit.xml"
+    ctest --test-dir "build/$tree" -L "$pattern" --show-only=json-v1 >"build/$tree/tests.json"
+    # What failed is read from the report that CTest writes, so its exit status adds nothing.
+    run "$@" ctest --test-dir "build/$tree" -L "$pattern" --parallel "$width" --output-on-failure \
+        --output-junit junit.xml --test-output-size-passed 4194304 --test-output-size-failed 4194304 || true
+    report_arguments+=(--tree "$tree")
+}
+
+if $wants_check; then
+    if build check plateau_checked; then test_tree check "$jobs"; fi
+elif $wants_lint || $wants_package; then
+    say "configuring check"
+    if configure check; then test_tree check "$jobs"; else report_arguments+=(--broken check); fi
+fi
+
+# TSan maps its shadow at fixed addresses; where the kernel randomises too widely for it, it runs without randomisation.
+tsan_launcher() { # compiler; sets launcher
+    local probe
+    probe=$(mktemp -d)
+    launcher=()
+    echo 'int main() { return 0; }' >"$probe/probe.cpp"
+    if ! "$1" -fsanitize=thread "$probe/probe.cpp" -o "$probe/probe" 2>"$probe/errors"; then
+        why="it cannot link with -fsanitize=thread"
+    elif "$probe/probe" 2>"$probe/errors"; then
+        why=""
+    elif setarch -R "$probe/probe" 2>"$probe/errors"; then
+        why="" launcher=(setarch -R)
+    else
+        why="the thread sanitizer does not start on this kernel"
+    fi
+    rm -rf "$probe"
+    [ -z "$why" ]
+}
+if $wants_race; then
+    for tree in tsan-gcc tsan-clang; do
+        compiler=g++
+        if [ "$tree" = tsan-clang ]; then compiler=clang++; fi
+        if ! have "$compiler"; then
+            skip "race tests in $tree" "no $compiler"
+        elif ! tsan_launcher "$compiler"; then
+            skip "race tests in $tree" "$why"
+        elif build "$tree" plateau_checked; then
+            test_tree "$tree" 1 "${launcher[@]}"
+        fi
+    done
+fi
+
+say "result"
+for reason in "${skipped[@]}"; do report_arguments+=(--skipped "$reason"); done
+status=0
+python3 tests/report.py "${report_arguments[@]}" "${labels[@]}" || status=$?
+exit "$status"
