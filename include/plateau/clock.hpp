@@ -20,7 +20,7 @@ using duration = std::chrono::nanoseconds;
 using time_point = std::chrono::time_point<std::chrono::steady_clock, duration>;
 
 /// A duration option that is never reached.
-inline constexpr duration forever = duration::max();
+inline constexpr duration forever = (duration::max)();
 
 /// A source of the present. `now` answers on the time line of std::chrono::steady_clock and may be called from any
 /// thread. What it answers may stand still or go back: the types that use it remember the latest answer.

@@ -7,19 +7,24 @@
 #include <cstdint>
 
 PLATEAU_NAMESPACE_BEGIN
-namespace literals {
-
 namespace detail {
-consteval std::size_t shifted(unsigned long long count, unsigned bits) {
-    if (count > (SIZE_MAX >> bits)) throw "plateau: this many bytes do not fit in std::size_t";
+
+/// Never defined: a constant expression that comes here does not compile, with exceptions or without.
+void these_bytes_do_not_fit_in_size_t();
+
+consteval std::size_t shifted_bytes(unsigned long long count, unsigned bits) {
+    if (count > (SIZE_MAX >> bits)) these_bytes_do_not_fit_in_size_t();
     return static_cast<std::size_t>(count) << bits;
 }
+
 }
 
+namespace literals {
+
 /// Sizes in bytes by powers of 1024. A size that does not fit in `std::size_t` does not compile.
-consteval std::size_t operator""_KiB(unsigned long long count) { return detail::shifted(count, 10); }
-consteval std::size_t operator""_MiB(unsigned long long count) { return detail::shifted(count, 20); }
-consteval std::size_t operator""_GiB(unsigned long long count) { return detail::shifted(count, 30); }
+consteval std::size_t operator""_KiB(unsigned long long count) { return plateau::detail::shifted_bytes(count, 10); }
+consteval std::size_t operator""_MiB(unsigned long long count) { return plateau::detail::shifted_bytes(count, 20); }
+consteval std::size_t operator""_GiB(unsigned long long count) { return plateau::detail::shifted_bytes(count, 30); }
 
 }
 PLATEAU_NAMESPACE_END

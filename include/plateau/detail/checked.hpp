@@ -31,7 +31,7 @@ template <std::integral T>
 [[nodiscard]] constexpr T saturating_add(T a, T b) noexcept {
     T exact{};
     if (!__builtin_add_overflow(a, b, &exact)) return exact;
-    return b < T{0} ? std::numeric_limits<T>::min() : std::numeric_limits<T>::max();
+    return b < T{0} ? (std::numeric_limits<T>::min)() : (std::numeric_limits<T>::max)();
 }
 
 template <std::integral T>
@@ -39,14 +39,14 @@ template <std::integral T>
     T exact{};
     if (!__builtin_sub_overflow(a, b, &exact)) return exact;
     if constexpr (std::unsigned_integral<T>) return T{0};
-    return b < T{0} ? std::numeric_limits<T>::max() : std::numeric_limits<T>::min();
+    return b < T{0} ? (std::numeric_limits<T>::max)() : (std::numeric_limits<T>::min)();
 }
 
 template <std::integral T>
 [[nodiscard]] constexpr T saturating_mul(T a, T b) noexcept {
     T exact{};
     if (!__builtin_mul_overflow(a, b, &exact)) return exact;
-    return (a < T{0}) != (b < T{0}) ? std::numeric_limits<T>::min() : std::numeric_limits<T>::max();
+    return (a < T{0}) != (b < T{0}) ? (std::numeric_limits<T>::min)() : (std::numeric_limits<T>::max)();
 }
 
 }
