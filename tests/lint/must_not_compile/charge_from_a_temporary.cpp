@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// A budget outlives what refers to it, so a temporary is refused.
+// expect: deleted (function|constructor)
+#include <plateau/charge.hpp>
+
+int main() {
+    plateau::no_charge budget;
+#if defined(CONTROL)
+    const plateau::charge_ref shared{budget};
+#else
+    const plateau::charge_ref shared{plateau::no_charge{}};
+#endif
+    static_cast<void>(budget);
+    return shared.try_charge(1) ? 0 : 1;
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+// An executor outlives what refers to it, so a temporary is refused.
+// expect: deleted (function|constructor)
+#include <plateau/executor.hpp>
+
+int main() {
+    plateau::inline_executor here;
+#if defined(CONTROL)
+    const plateau::executor_ref where{here};
+#else
+    const plateau::executor_ref where{plateau::inline_executor{}};
+#endif
+    static_cast<void>(here);
+    static_cast<void>(where);
+}
