@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include "case.hpp"
+
+#include <plateau/cache.hpp>
+#include <plateau/clock.hpp>
+#include <plateau/literals.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+namespace flat_memory {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace plateau::literals;
+
+constexpr unsigned threads = 2;
+constexpr std::uint64_t batches = 20;  // between two batches every thread is at rest
+constexpr std::uint64_t pages_per_batch = 400;
+constexpr auto between_batches = 400ms;  // on the hand clock
+
+/// One batch of one round on one thread: f(key, value). Keys are new and of this thread alone.
+template <class F>
+void make_pages(std::uint64_t round, std::uint64_t batch, unsigned thread, F f) {
+    random_numbers random(batch * threads + thread);
+    const std::uint64_t first = ((round * batches + batch) * threads + thread) * pages_per_batch;
+    for (std::uint64_t i = 0; i < pages_per_batch / threads; ++i)
+        f("/product?session=" + std::to_string(first + i), std::string(value_size(random), 'x'));
+}
+
+class unbounded_map final : public twin {
+public:
+    void round(crew& workers) override {
+        for (std::uint64_t batch = 0; batch < batches; ++batch)
+            workers.run([&](unsigned thread) {
+                make_pages(round_, batch, thread, [&](const std::string& key, std::string value) {
+                    const std::lock_guard held(mutex_);
+                    pages_.insert_or_assign(key, std::move(value));
+                });
+            });
+        ++round_;
+    }
+    std::size_t memory_ceiling() const override { return plateau::unlimited; }
+
+private:
+    std::uint64_t round_ = 0;
+    std::mutex mutex_;
+    std::unordered_map<std::string, std::string> pages_;
+};
+
+struct by_hand : plateau::concurrent_cache_policies {
+    using clock = plateau::manual_clock;
+};
+
+class bounded_cache final : public twin {
+public:
+    explicit bounded_cache(bounds bound)
+        : pages_(std::make_unique<cache>(
+              plateau::cache_options{.max_bytes = bound == bounds::real ? 8_MiB : 1024_GiB,
+                                     .time_to_live = bound == bounds::real ? 5s : plateau::forever},
+              clock_)) {}
+
+    void round(crew& workers) override {
+        for (std::uint64_t batch = 0; batch < batches; ++batch) {
+            workers.run([&](unsigned thread) {
+                make_pages(round_, batch, thread,
+                           [&](const std::string& key, std::string value) { pages_->put(key, std::move(value)); });
+            });
+            clock_.advance(between_batches);
+            at_rest();
+        }
+        ++round_;
+    }
+    std::size_t memory_ceiling() const override { return pages_->memory_ceiling(); }
+
+private:
+    using cache = plateau::concurrent_lru_cache<std::string, std::string, by_hand>;
+
+    std::uint64_t round_ = 0;
+    plateau::manual_clock clock_;
+    std::unique_ptr<cache> pages_;
+};
+
+const registered shared_pages{{
+    .name = "concurrent_cache",
+    .what = "The same from two threads at once: a map under a mutex against a shared cache of 8 MiB and 5 s.",
+    .threads = threads,
+    .work_per_round = batches * pages_per_batch,
+    .leaky = []() -> std::unique_ptr<twin> { return std::make_unique<unbounded_map>(); },
+    .plateau = [](bounds bound) -> std::unique_ptr<twin> { return std::make_unique<bounded_cache>(bound); },
+}};
+
+}
+}
