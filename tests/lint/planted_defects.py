@@ -63,7 +63,7 @@ CLEAN = {
     "tests/cases/refused.cpp": SPDX + "// expect: size of array|negative size|negative\n#if !defined(CONTROL)\n"
                                       "int wrong[-1];\n#endif\nint right[1];\n",
     "tests/run.sh": "#!/usr/bin/env bash\nset -euo pipefail\necho hello\n",
-    "tests/lint/uses.cpp": "int use_plateau() { return 0; }\n",
+    "tests/lint/uses.cpp": SPDX + "static int use_plateau() { return 0; }\n",
 }
 ONE = "include/plateau/detail/one.hpp"
 CACHE = "include/plateau/cache.hpp"

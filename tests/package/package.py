@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Reaches plateau as users do, with the consumer of packaging/conan/test_package (two translation units), and runs it.
+
+usage: package.py subdirectory | install | conan | vcpkg | readme
+"""
+import filecmp
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "lint"))
+import common  # noqa: E402
+
+CONSUMER = ROOT / "packaging" / "conan" / "test_package"
+SOURCES = " ".join(f'"{CONSUMER / name}"' for name in ("main.cpp", "other.cpp"))
+GENERATOR = ["-G", "Ninja"] if shutil.which("ninja") else []
+ONLY_LIBRARY = ["-DPLATEAU_BUILD_TESTS=OFF", "-DPLATEAU_BUILD_BENCH=OFF", "-DPLATEAU_BUILD_EXAMPLES=OFF"]
+
+checks = common.Checks()
+
+
+def run(*command, cwd=None, env=None, what=None, expect=True):
+    """Runs a command as one check. Returns (it did as expected, its output)."""
+    command = [str(part) for part in command]
+    try:
+        done = subprocess.run(command, cwd=cwd, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=500)
+        ok, output = (done.returncode == 0) == expect, done.stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        ok, output = False, str(error)
+    checks.check(ok, what or " ".join(command), "\n".join(output.splitlines()[-12:]))
+    return ok, output
+
+
+def version():
+    text = (ROOT / "include/plateau/version.hpp").read_text()
+    return ".".join(re.search(rf"PLATEAU_VERSION_{part} (\d+)", text)[1] for part in ("MAJOR", "MINOR", "PATCH"))
+
+
+def run_consumer(program):
+    ok, output = run(program, what=f"{program.name} runs")
+    if ok:
+        checks.check(output.strip() == f"plateau {version()}", f"{program.name} says '{output.strip()}'")
+
+
+def build_consumer(folder, cmake_lists, *options):
+    """Configures, builds and runs a project with this CMakeLists.txt, whose program is called consumer."""
+    folder.mkdir(parents=True)
+    (folder / "CMakeLists.txt").write_text(cmake_lists)
+    if run("cmake", "-S", folder, "-B", folder / "build", *GENERATOR, *options)[0]:
+        if run("cmake", "--build", folder / "build")[0]:
+            run_consumer(folder / "build" / "consumer")
+
+
+def project(body):
+    return ("cmake_minimum_required(VERSION 3.22)\nproject(consumer LANGUAGES CXX)\n" + body +
+            f"\nadd_executable(consumer {SOURCES})\ntarget_link_libraries(consumer PRIVATE plateau::plateau)\n")
+
+
+def subdirectory(folder):
+    nothing_of_ours = "\n".join(
+        f'if(TARGET {target})\n    message(FATAL_ERROR "a parent project gets {target}")\nendif()'
+        for target in ("plateau_own_flags", "plateau_tests", "plateau_bench", "plateau_examples"))
+    build_consumer(folder / "consumer", project(f'add_subdirectory("{ROOT}" plateau)\n{nothing_of_ours}'),
+                   f"-DCMAKE_INSTALL_PREFIX={folder}/prefix")
+    build = folder / "consumer" / "build"
+    run("cmake", "--install", build)
+    checks.check(not (folder / "prefix").exists(), "a parent project's install gets plateau's files unasked")
+
+
+def install_library(folder, *options):
+    """Installs into a prefix, moves the prefix and removes the build tree. Returns the new prefix, or None."""
+    build, first, moved = folder / "build", folder / "first", folder / "moved"
+    ok = run("cmake", "-S", ROOT, "-B", build, *GENERATOR, *ONLY_LIBRARY, f"-DCMAKE_INSTALL_PREFIX={first}", *options)[0]
+    if not ok or not run("cmake", "--install", build)[0]:
+        return None
+    for file in (f for f in first.rglob("*") if f.is_file()):
+        text = file.read_text(encoding="utf-8")
+        for path in (ROOT, build, first):
+            checks.check(str(path) not in text, f"{file.relative_to(first)} names the path {path}")
+    first.rename(moved)
+    shutil.rmtree(build)
+    return moved
+
+
+def install(folder):
+    moved = install_library(folder)
+    if moved is None:
+        return
+    checks.check(sorted(p.name for p in moved.iterdir()) == ["include", "share"],
+                 f"the prefix holds {sorted(p.name for p in moved.iterdir())}")
+    mine, theirs = ROOT / "include", moved / "include"
+    names = sorted(p.relative_to(mine) for p in mine.rglob("*") if p.is_file())
+    checks.check(names == sorted(p.relative_to(theirs) for p in theirs.rglob("*") if p.is_file()),
+                 "the installed headers are not those of the tree")
+    checks.check(not filecmp.cmpfiles(mine, theirs, names, shallow=False)[1], "an installed header differs")
+
+    prefix = f"-DCMAKE_PREFIX_PATH={moved}"
+    build_consumer(folder / "find_package", (CONSUMER / "CMakeLists.txt").read_text().replace(
+        "main.cpp other.cpp", SOURCES), prefix)
+    major, minor, _ = version().split(".")
+    for wanted, expect in ((f"{major}.{minor}", True), (f"{major}.{int(minor) + 1}", False), (f"{int(major) + 1}", False)):
+        ask = folder / f"ask_{wanted}"
+        ask.mkdir()
+        (ask / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.22)\nproject(ask LANGUAGES CXX)\n"
+                                            f"find_package(plateau {wanted} CONFIG REQUIRED)\n")
+        run("cmake", "-S", ask, "-B", ask / "build", *GENERATOR, prefix, expect=expect,
+            what=f"find_package(plateau {wanted}) {'succeeds' if expect else 'fails'}")
+
+    if not shutil.which("pkg-config"):
+        checks.skip("pkg-config", "it is not installed")
+        return
+    where = {"PKG_CONFIG_PATH": str(moved / "share" / "pkgconfig")}
+    _, said = run("pkg-config", "--modversion", "plateau", env=where)
+    checks.check(said.strip() == version(), f"pkg-config says version {said.strip()}")
+    _, libs = run("pkg-config", "--libs", "plateau", env=where)
+    checks.check(not libs.strip(), f"the .pc file has libraries, which a port of headers may not: {libs.strip()}")
+    ok, flags = run("pkg-config", "--cflags", "plateau", env=where)
+    checks.check("-pthread" in flags, f"the .pc file's flags lack -pthread: {flags}")
+    if ok and run("g++", "-std=c++20", *flags.split(), CONSUMER / "main.cpp", CONSUMER / "other.cpp",
+                  "-o", folder / "pkg_config_consumer")[0]:
+        run_consumer(folder / "pkg_config_consumer")
+
+
+def conan(folder):
+    if not shutil.which("conan"):
+        checks.skip("the Conan recipe", "no conan")
+        return
+    env = {"CONAN_HOME": str(folder / "home")}
+    source = folder / "source"       # the client writes beside a test package
+    source.mkdir()
+    for name in ("conanfile.py", "LICENSE", "include", "packaging"):
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, source / name)
+    run("conan", "profile", "detect", env=env)
+    run("conan", "remote", "disable", "*", env=env)
+    create = ["conan", "create", source, "--test-folder", source / "packaging/conan/test_package"]
+    _, output = run(*create, "-s", "compiler.cppstd=20", env=env, what="conan create with C++20")
+    checks.check(f"plateau {version()}" in output, "the test package did not run", output[-600:])
+    _, output = run(*create, "-s", "compiler.cppstd=17", env=env, expect=False, what="conan create with C++17 is refused")
+    checks.check("C++ standard" in output, "the refusal of C++17 does not say why", output[-600:])
+
+
+def vcpkg(folder):
+    root = next((pathlib.Path(r) for r in map(os.environ.get, ("VCPKG_ROOT", "VCPKG_INSTALLATION_ROOT")) if r), None)
+    tool = shutil.which("vcpkg") or (root and (root / "vcpkg").exists() and str(root / "vcpkg"))
+    if not tool:
+        checks.skip("the vcpkg port", "no vcpkg")
+        return
+    triplet = {"x86_64": "x64-linux", "aarch64": "arm64-linux"}.get(os.uname().machine, "x64-linux")
+    places = [f"--overlay-ports={ROOT}/packaging/vcpkg", f"--triplet={triplet}", f"--host-triplet={triplet}",
+              f"--x-install-root={folder}/installed", f"--x-buildtrees-root={folder}/buildtrees",
+              f"--x-packages-root={folder}/packages", "--binarysource=clear", "--enforce-port-checks", "--classic"]
+    if root:
+        places.append(f"--vcpkg-root={root}")
+    ok, _ = run(tool, "install", "plateau", *places, what="vcpkg install from the port")
+    if ok:
+        installed = folder / "installed" / triplet
+        checks.check((installed / "share/plateau/copyright").exists(), "the port installs no copyright")
+        checks.check((installed / "share/plateau/usage").exists(), "the port installs no usage")
+        build_consumer(folder / "consumer", (CONSUMER / "CMakeLists.txt").read_text().replace(
+            "main.cpp other.cpp", SOURCES), f"-DCMAKE_PREFIX_PATH={installed}")
+
+
+def readme(folder):
+    """Every way to install that the README names works as it is written there."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^<!-- install: (\w+) -->\n```\w+\n(.*?)^```", text, re.M | re.S)
+    if not checks.check(blocks, "README.md: no block marked <!-- install: name -->"):
+        return
+
+
+WAYS = {way.__name__: way for way in (subdirectory, install, conan, vcpkg, readme)}
+
+with tempfile.TemporaryDirectory() as temporary:
+    WAYS[sys.argv[1]](pathlib.Path(temporary))
+checks.end()
