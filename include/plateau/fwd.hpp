@@ -26,6 +26,7 @@ template <class T, class Reason>
 class result;
 
 // hash
+struct hash_key;
 class siphash13;
 class keyed_hash;
 struct unkeyed_hash;
@@ -53,6 +54,8 @@ struct no_charge;
 class charge_ref;
 template <class T>
 struct unowned;
+struct counting;
+struct bare;
 struct field_info;
 enum class field_kind : unsigned char;
 
@@ -63,6 +66,10 @@ struct cache_stats;
 struct cache_policies;
 struct concurrent_cache_policies;
 class put_result;
+struct no_listener;
+struct any_equal;
+struct counted;
+struct none;
 enum class cache_reason : unsigned char;
 enum class removal_cause : unsigned char;
 template <class V>
@@ -71,5 +78,41 @@ template <class K, class V, class Policies = cache_policies>
 class lru_cache;
 template <class K, class V, class Policies = concurrent_cache_policies>
 class concurrent_lru_cache;
+
+// watch
+struct ledger_options;
+struct account_options;
+struct ledger_policies;
+struct ledger_stats;
+struct account_stats;
+enum class charge_reason : unsigned char;
+template <class Policies = ledger_policies>
+class basic_ledger;
+template <class Policies = ledger_policies>
+class basic_account;
+using ledger = basic_ledger<>;
+using account = basic_account<>;
+class ledger_snapshot;
+class ledger_diff;
+template <class T, class Policies = ledger_policies>
+class counted_allocator;
+struct memory_sample;
+enum class read_reason : unsigned char;
+class memory_reader;
+struct memory_sampler_options;
+struct memory_sampler_policies;
+struct memory_sampler_stats;
+template <class Policies = memory_sampler_policies>
+class basic_memory_sampler;
+using memory_sampler = basic_memory_sampler<>;
+enum class verdict : unsigned char;
+struct judge_options;
+struct judgement;
+struct memory_plan_stats;
+class memory_plan;
+struct soak_options;
+struct soak_report;
+template <class Stats>
+class named_stats;
 
 PLATEAU_NAMESPACE_END
