@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The threads of the HTTP server: a fixed number, with a bounded line in front of them.
+#include <httplib.h>
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <utility>
+#include <vector>
+
+/// A task queue for httplib::Server that holds at most `threads` running and `max_queued` waiting connections.
+///
+/// The stock pool of cpp-httplib queues accepted connections without a bound. This one makes the accepting thread wait
+/// instead: what does not fit stays in the kernel's listen backlog, which is bounded too, and no socket is ever dropped
+/// unanswered. A keep-alive connection occupies its thread as long as it lives, so `threads` is the number of
+/// connections that are served at once.
+class connection_pool final : public httplib::TaskQueue {
+    // `void` up to cpp-httplib 0.14, `bool` (false: refused) from 0.15 on; this pool never refuses.
+    using enqueue_result = decltype(std::declval<httplib::TaskQueue&>().enqueue(std::declval<std::function<void()>>()));
+
+public:
+    connection_pool(std::size_t threads, std::size_t max_queued, void (*connection_ended)() noexcept)
+        : max_queued_(max_queued), connection_ended_(connection_ended) {
+        threads_.reserve(threads);
+        try {
+            while (threads_.size() < threads) threads_.emplace_back([this] { work(); });
+        } catch (...) {
+            connection_pool::shutdown();
+            throw;
+        }
+    }
+
+    enqueue_result enqueue(std::function<void()> connection) override {
+        std::unique_lock lock(mutex_);
+        room_.wait(lock, [this] { return queue_.size() < max_queued_; });
+        queue_.push_back(std::move(connection));
+        ready_.notify_one();
+        return static_cast<enqueue_result>(true);
+    }
+
+    /// Blocks until every connection that was accepted has ended. The server calls it once, after it stopped to accept.
+    void shutdown() override {
+        {
+            const std::lock_guard lock(mutex_);
+            closing_ = true;
+        }
+        ready_.notify_all();
+        for (std::thread& thread : threads_) thread.join();
+        threads_.clear();
+    }
+
+private:
+    void work() {
+        for (;;) {
+            std::function<void()> connection;
+            {
+                std::unique_lock lock(mutex_);
+                ready_.wait(lock, [this] { return closing_ || !queue_.empty(); });
+                if (queue_.empty()) return;
+                connection = std::move(queue_.front());
+                queue_.pop_front();
+            }
+            room_.notify_one();
+            connection();
+            connection_ended_();
+        }
+    }
+
+    const std::size_t max_queued_;
+    void (*const connection_ended_)() noexcept;
+    std::mutex mutex_;
+    std::condition_variable ready_;
+    std::condition_variable room_;
+    std::deque<std::function<void()>> queue_;  // at most max_queued_
+    bool closing_ = false;
+    std::vector<std::thread> threads_;
+};

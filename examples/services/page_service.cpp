@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: MIT
+// A page service on cpp-httplib, twice: with plateau, and (`--leaky`) as it often begins.
+//
+//   GET /product/{id}?...   one product's page, 10 KB to 300 KB of HTML; 400 for a malformed id, 404 for an unknown one
+//   GET /metrics            Prometheus text
+//   GET /healthz            200 while the process answers
+//   GET /healthz/memory     JSON: resident bytes, the declared ceiling, requests in flight
+//   GET /readyz             200; 503 once draining has begun, so that a balancer sends no more
+//
+// SIGTERM or SIGINT drains: /readyz turns 503, what is in flight is finished, the exit code is 0. What is still in
+// flight after the drain limit is reported, and the exit code is 1.
+#include "connection_pool.hpp"
+#include "in_flight.hpp"
+#include "leaky_pages.hpp"
+#include "malloc_settings.hpp"
+#include "plateau_pages.hpp"
+#include "resident_memory.hpp"
+
+#include <httplib.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <thread>
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+using namespace std::chrono_literals;
+using namespace plateau::literals;
+
+namespace {
+
+struct service_options {
+    bool leaky = false;
+    int port = 0;  // 0: any free one
+    std::size_t threads = 16;
+    std::size_t cache_bytes = 64_MiB;
+    std::chrono::milliseconds drain_grace = 500ms;  // how long a balancer may take to see /readyz
+    std::chrono::milliseconds drain_limit = 10s;
+};
+
+std::atomic<bool> draining{false};
+
+std::string_view query_of(const httplib::Request& request) {
+    const std::string_view target = request.target;
+    const std::size_t mark = target.find('?');
+    return mark == target.npos ? std::string_view() : target.substr(mark + 1);
+}
+
+template <class Pages>
+std::string memory_json(const Pages& pages) {
+    const std::uint64_t ceiling = pages.declared_ceiling();
+    return std::string("{\"service\":\"") + Pages::name +
+           "\",\"rss_bytes\":" + std::to_string(resident_memory(::getpid()).rss_bytes()) +
+           ",\"declared_ceiling_bytes\":" + (ceiling == 0 ? "null" : std::to_string(ceiling)) +
+           ",\"in_flight\":" + std::to_string(in_flight::count()) +
+           ",\"requests\":" + std::to_string(in_flight::started()) + "}\n";
+}
+
+std::string service_metrics() {
+    return "# HELP page_service_requests_total Requests routed.\n# TYPE page_service_requests_total counter\n"
+           "page_service_requests_total " +
+           std::to_string(in_flight::started()) +
+           "\n# HELP page_service_in_flight Requests being answered.\n# TYPE page_service_in_flight gauge\n"
+           "page_service_in_flight " +
+           std::to_string(in_flight::count()) + "\n";
+}
+
+template <class Pages>
+void route(httplib::Server& server, Pages& pages) {
+    server.Get("/product/(.*)", [&pages](const httplib::Request& request, httplib::Response& response) {
+        const shop::parsed_id parsed = shop::parse_id(request.matches[1].str());
+        if (parsed.error == shop::id_error::none) return pages.answer(request, parsed.id, query_of(request), response);
+        const bool malformed = parsed.error == shop::id_error::malformed;
+        response.status = malformed ? 400 : 404;
+        response.set_content(malformed ? "a product id is a decimal number without sign\n" : "no such product\n",
+                             "text/plain");
+    });
+    server.Get("/metrics", [&pages](const httplib::Request&, httplib::Response& response) {
+        response.set_content(service_metrics() + pages.metrics(), "text/plain; version=0.0.4");
+    });
+    server.Get("/healthz/memory", [&pages](const httplib::Request&, httplib::Response& response) {
+        response.set_content(memory_json(pages), "application/json");
+    });
+    server.Get("/healthz", [](const httplib::Request&, httplib::Response& response) {
+        response.set_content("ok\n", "text/plain");
+    });
+    server.Get("/readyz", [](const httplib::Request&, httplib::Response& response) {
+        if (draining) response.status = 503;
+        response.set_content(draining ? "draining\n" : "ready\n", "text/plain");
+    });
+    server.set_pre_routing_handler([](const httplib::Request&, httplib::Response&) {
+        in_flight::enter();
+        return httplib::Server::HandlerResponse::Unhandled;
+    });
+    server.set_post_routing_handler([](const httplib::Request&, httplib::Response& response) {
+        if (draining) response.set_header("Connection", "close");
+    });
+    server.set_logger(
+        [](const httplib::Request&, const httplib::Response&) { in_flight::leave(); });  // after the last byte
+    server.set_exception_handler([](const httplib::Request&, httplib::Response& response, std::exception_ptr) {
+        response.status = 500;  // out of memory at the cap, for one; the service goes on
+        response.set_content("internal error\n", "text/plain");
+    });
+}
+
+void configure(httplib::Server& server, const service_options& options) {
+    server.new_task_queue = [&options] {
+        return new connection_pool(options.threads, options.threads, in_flight::leave);
+    };
+    server.set_keep_alive_max_count(
+        1'000'000);                    // 5 by default: then every fifth request would pay for a new connection
+    server.set_keep_alive_timeout(2);  // an idle connection occupies a thread, and a drain waits for it
+    server.set_read_timeout(5s);
+    server.set_write_timeout(5s);
+    server.set_payload_max_length(64_KiB);
+    server.set_tcp_nodelay(true);  // head and body are two writes
+    server.set_socket_options([](auto socket) {
+        // Not the stock options: with SO_REUSEPORT a second service would bind the same port without a word and take
+        // half of the connections. And a bound for what the kernel holds for a client that does not read.
+        const int on = 1, send_buffer = 64 * 1024;
+        ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+        ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &send_buffer, sizeof send_buffer);
+    });
+}
+
+/// Waits for a signal to end, doing the periodic work meanwhile.
+template <class Pages>
+void tick_until_signalled(const sigset_t& signals, Pages& pages) {
+    const timespec second{.tv_sec = 1, .tv_nsec = 0};
+    while (::sigtimedwait(&signals, nullptr, &second) < 0) pages.tick(in_flight::started());
+}
+
+/// Returns: the exit code. The listening thread ends when the last accepted connection has ended.
+int drain(httplib::Server& server, std::thread& listening, const std::atomic<bool>& ended,
+          const service_options& options) {
+    using clock = std::chrono::steady_clock;
+    const auto limit = clock::now() + options.drain_limit;
+    draining = true;
+    std::printf("draining, %llu in flight\n", static_cast<unsigned long long>(in_flight::count()));
+    std::fflush(stdout);
+    std::this_thread::sleep_for(options.drain_grace);
+    while (!ended && clock::now() < limit) {
+        server.stop();  // has no effect before the server listens, hence more than once
+        std::this_thread::sleep_for(10ms);
+    }
+    const unsigned long long left = in_flight::count();
+    std::printf("drained, %llu left in flight\n", left);
+    std::fflush(stdout);
+    if (!ended) std::_Exit(1);
+    listening.join();
+    return left == 0 ? 0 : 1;
+}
+
+template <class Pages>
+int serve(Pages& pages, const service_options& options) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread is made: all inherit it
+
+    httplib::Server server;
+    configure(server, options);
+    route(server, pages);
+    const char* const host = "127.0.0.1";
+    const int port = options.port == 0                         ? server.bind_to_any_port(host)
+                     : server.bind_to_port(host, options.port) ? options.port
+                                                               : -1;
+    if (port < 0) {
+        std::fprintf(stderr, "page_service: cannot bind %s:%d: %s\n", host, options.port, std::strerror(errno));
+        return 2;
+    }
+    pages.write_plan();
+    std::printf("listening on http://%s:%d\n", host, port);
+    std::fflush(stdout);
+
+    std::atomic<bool> ended{false};
+    std::thread listening([&] {
+        server.listen_after_bind();
+        ended = true;
+    });
+    tick_until_signalled(signals, pages);
+    return drain(server, listening, ended, options);
+}
+
+plateau::cache_options page_cache(const service_options& options) {
+    // A switch for proving the demo: the mistake it exists to find, a bound that no run can reach.
+    const char* const broken = std::getenv("PLATEAU_DEMO_BREAK");
+    if (broken != nullptr && std::string_view(broken) == "cache") return {.max_bytes = 64_GiB};
+    return {.max_bytes = options.cache_bytes, .max_entry_bytes = 512_KiB, .time_to_live = 30s};
+}
+
+[[noreturn]] void usage(const char* problem) {
+    std::fprintf(stderr, "page_service: %s\nusage: page_service [--leaky] [--port N] [--threads N] [--cache-mib N]\n",
+                 problem);
+    std::exit(2);
+}
+
+unsigned long number(const char* text, unsigned long least, unsigned long most) {
+    unsigned long value = 0;
+    const char* const end = text + std::strlen(text);
+    const auto [stop, error] = std::from_chars(text, end, value);
+    if (error != std::errc{} || stop != end || value < least || value > most)
+        usage((std::string(text) + " is not a number from " + std::to_string(least) + " to " + std::to_string(most))
+                  .c_str());
+    return value;
+}
+
+service_options parse(int argc, char** argv) {
+    service_options options;
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view name = argv[i];
+        const auto value = [&] { return i + 1 < argc ? argv[++i] : (usage("an option lacks its value"), nullptr); };
+        if (name == "--leaky") options.leaky = true;
+        else if (name == "--port") options.port = static_cast<int>(number(value(), 0, 65'535));
+        else if (name == "--threads") options.threads = number(value(), 1, 1'024);
+        else if (name == "--cache-mib") options.cache_bytes = number(value(), 8, 1 << 20) * 1_MiB;
+        else usage((std::string("unknown option ") + argv[i]).c_str());
+    }
+    return options;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    settle_malloc();
+    const service_options options = parse(argc, argv);
+    if (options.leaky) {
+        leaky_pages pages;
+        return serve(pages, options);
+    }
+    plateau_pages pages(page_cache(options), options.threads);
+    if (!pages.fits()) std::fputs("page_service: the declared ceiling does not fit into this machine\n", stderr);
+    return serve(pages, options);
+}

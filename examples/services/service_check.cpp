@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+// Asks a running page service what a friendly client never would, and says for each question whether the answer was
+// right.
+//
+//   service_check input   --port N            malformed ids, hostile queries, clients that hang up
+//   service_check metrics --port N            /metrics is well-formed Prometheus text; --save FILE keeps it
+//   service_check drain   --port N --pid N    sends SIGTERM while answers are half read; all of them must arrive whole
+//
+// Exit code: 0 if every check held, 1 if one did not, 2 for wrong usage.
+#include "page_check.hpp"
+#include "prometheus_check.hpp"
+#include "raw_client.hpp"
+
+#include <httplib.h>
+
+#include <charconv>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+class checks {
+public:
+    void that(const std::string& what, bool held, const std::string& otherwise = "") {
+        std::printf("  %-74s %s%s%s\n", what.c_str(), held ? "ok" : "FAILED", held || otherwise.empty() ? "" : ": ",
+                    held ? "" : otherwise.c_str());
+        std::fflush(stdout);
+        failed_ |= !held;
+    }
+    bool all_held() const noexcept { return !failed_; }
+
+private:
+    bool failed_ = false;
+};
+
+struct answer {
+    int status = 0;  // 0: none
+    std::string body;
+};
+
+answer parse(const std::string& bytes) {
+    answer got;
+    const std::size_t body = bytes.find("\r\n\r\n");
+    if (!bytes.starts_with("HTTP/1.1 ") || body == bytes.npos) return got;
+    std::from_chars(bytes.data() + 9, bytes.data() + 12, got.status);
+    got.body = bytes.substr(body + 4);
+    return got;
+}
+
+/// Over a socket of its own and byte by byte as given: an HTTP library would escape what is to be tested.
+answer ask(int port, std::string_view target) {
+    raw_client client(port);
+    client.get(target);
+    return parse(client.receive_all());
+}
+
+std::string fault_of(int port, const load::planned_request& wanted) {
+    const answer got = ask(port, wanted.target());
+    return got.status == 200 ? load::fault_in_page(got.body, wanted) : "status " + std::to_string(got.status);
+}
+
+/// Products whose pages fill any socket buffer between the service and a reader that does not read.
+std::vector<std::uint32_t> large_products(std::size_t count) {
+    std::vector<std::uint32_t> found;
+    for (std::uint32_t id = 0; found.size() < count; ++id)
+        if (shop::render(shop::find_product(id), {}).size() > 250'000) found.push_back(id);
+    return found;
+}
+
+/// Requests in flight besides the question itself; -1 if there is no answer.
+long in_flight(int port) {
+    const std::string body = ask(port, "/healthz/memory").body;
+    const std::size_t at = body.find("\"in_flight\":");
+    long count = 0;
+    if (at != body.npos) std::from_chars(body.data() + at + 12, body.data() + body.size(), count);
+    return count - 1;
+}
+
+template <class Condition>
+bool within(std::chrono::milliseconds limit, Condition condition) {
+    const auto end = std::chrono::steady_clock::now() + limit;
+    while (!condition()) {
+        if (std::chrono::steady_clock::now() > end) return false;
+        std::this_thread::sleep_for(10ms);
+    }
+    return true;
+}
+
+void check_ids(int port, checks& all) {
+    struct {
+        const char* target;
+        int status;
+    } const cases[] = {
+        {"/product/-1", 400},         {"/product/+1", 400},
+        {"/product/1e9", 400},        {"/product/0x10", 400},
+        {"/product/007", 400},        {"/product/%00", 400},
+        {"/product/7%00", 400},       {"/product/", 400},
+        {"/product/7/../8", 400},     {"/product/%2e%2e", 400},
+        {"/product/4294967296", 404}, {"/product/99999999999999999999", 404},
+        {"/nothing/here", 404},       {"/product", 404},
+    };
+    for (const auto& [target, status] : cases) {
+        const answer got = ask(port, target);
+        all.that(std::string("GET ") + target + " is refused with " + std::to_string(status), got.status == status,
+                 "status " + std::to_string(got.status));
+    }
+    for (const std::uint32_t id : {0u, 4'294'967'295u}) {
+        const std::string fault = fault_of(port, {id, {}});
+        all.that("GET /product/" + std::to_string(id) + " is a whole page", fault.empty(), fault);
+    }
+}
+
+void check_queries(int port, checks& all) {
+    const std::string script = fault_of(port, {7, "q=<script>alert('x')</script>&\"quoted\""});
+    all.that("a query with markup comes back escaped", script.empty(), script);
+    const std::string seven = fault_of(port, {7, "q=" + std::string(7'000, '<')});
+    all.that("a query of 7 KB is served", seven.empty(), seven);
+    const int eight = ask(port, "/product/7?q=" + std::string(8'192, 'x')).status;
+    all.that("a query of 8 KB is refused with 414", eight == 414, "status " + std::to_string(eight));
+}
+
+void check_broken_clients(int port, checks& all) {
+    raw_client garbage(port);
+    garbage.send("\x16\x03\x01 not http at all\r\n\r\n");
+    const int status = parse(garbage.receive_all()).status;
+    all.that("bytes that are no HTTP are refused with 400", status == 400, "status " + std::to_string(status));
+
+    raw_client half(port);
+    half.send("GET /product/7 HT");
+    half.hang_up();
+    all.that("a client that hangs up in the middle of its request is forgotten",
+             within(10s, [&] { return in_flight(port) == 0; }));
+
+    const std::vector<std::uint32_t> large = large_products(4);
+    for (const std::uint32_t id : large) {
+        raw_client reader(port, 4'096);
+        reader.get(load::planned_request{id, "gone"}.target());
+        reader.receive(1'024);
+        reader.hang_up();
+    }
+    all.that("clients that hang up in the middle of a body leave nothing in flight",
+             within(10s, [&] { return in_flight(port) == 0; }));
+    std::string fault;
+    for (const std::uint32_t id : large)
+        if (fault.empty()) fault = fault_of(port, {id, "gone"});
+    all.that("and the pages they did not read are whole for the next client", fault.empty(), fault);
+}
+
+void check_input(int port, checks& all) {
+    check_ids(port, all);
+    check_queries(port, all);
+    check_broken_clients(port, all);
+    all.that("the service is healthy after all that",
+             ask(port, "/healthz").status == 200 && ask(port, "/readyz").status == 200);
+}
+
+bool save(const char* path, const std::string& text) {
+    std::FILE* const file = std::fopen(path, "we");
+    if (file == nullptr) return false;
+    const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+    return std::fclose(file) == 0 && written;
+}
+
+void check_metrics(int port, const char* path, checks& all) {
+    const answer got = ask(port, "/metrics");
+    if (path != nullptr && !save(path, got.body)) all.that("the metrics are saved", false, path);
+    const std::string fault =
+        got.status == 200 ? prometheus_check::fault_in(got.body) : "status " + std::to_string(got.status);
+    all.that("/metrics is well-formed Prometheus text", fault.empty(), fault);
+}
+
+void check_drain(int port, pid_t pid, checks& all) {
+    const std::vector<std::uint32_t> large = large_products(4);
+    std::vector<raw_client> readers;
+    std::vector<std::string> bodies;
+    for (const std::uint32_t id : large) {
+        readers.emplace_back(port, 4'096);
+        readers.back().get(load::planned_request{id, "drain"}.target());
+        bodies.push_back(readers.back().receive(1'024));
+    }
+    const bool caught = within(5s, [&] { return in_flight(port) == static_cast<long>(readers.size()); });
+    all.that("SIGTERM comes while four answers are half read", caught && ::kill(pid, SIGTERM) == 0,
+             std::to_string(in_flight(port)) + " in flight");
+    all.that("/readyz turns 503 at once", within(400ms, [&] { return ask(port, "/readyz").status == 503; }));
+    std::size_t whole = 0;
+    for (std::size_t i = 0; i < readers.size(); ++i) {
+        const answer got = parse(bodies[i] + readers[i].receive_all());
+        whole += got.status == 200 && load::fault_in_page(got.body, {large[i], "drain"}).empty();
+    }
+    all.that("the four answers arrive whole", whole == readers.size(),
+             std::to_string(whole) + " of " + std::to_string(readers.size()));
+}
+
+int run(std::string_view what, int port, pid_t pid, const char* path) {
+    checks all;
+    if (what == "input") check_input(port, all);
+    if (what == "metrics") check_metrics(port, path, all);
+    if (what == "drain") check_drain(port, pid, all);
+    return all.all_held() ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    const std::string_view what = argc > 1 ? argv[1] : "";
+    int port = 0, pid = 0;
+    const char* path = nullptr;
+    for (int i = 2; i + 1 < argc; i += 2) {
+        if (std::string_view(argv[i]) == "--port") port = std::atoi(argv[i + 1]);
+        if (std::string_view(argv[i]) == "--pid") pid = std::atoi(argv[i + 1]);
+        if (std::string_view(argv[i]) == "--save") path = argv[i + 1];
+    }
+    if ((what != "input" && what != "metrics" && what != "drain") || port <= 0 || (what == "drain" && pid <= 1)) {
+        std::fputs("usage: service_check input|metrics|drain --port N [--pid N] [--save FILE]\n", stderr);
+        return 2;
+    }
+    try {
+        return run(what, port, pid, path);
+    } catch (const std::exception& error) {
+        std::printf("  %-74s FAILED: %s\n", "the service answers", error.what());
+        return 1;
+    }
+}
