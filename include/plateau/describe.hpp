@@ -21,6 +21,11 @@ struct field_info {
     field_kind kind;
 };
 
+/// The `stats` member of a policies struct. With `bare` the counters are not kept, cost nothing and read 0; gauges
+/// stay.
+struct counting {};
+struct bare {};
+
 namespace detail {
 struct any_field_visitor {
     void operator()(const field_info&, std::uint64_t) const {}

@@ -195,15 +195,16 @@ void hash_append(siphash13& to, const unowned<T>& value) noexcept {
 /// Hashes keys that a stranger may choose: without the secret, which is drawn anew for each instance, nobody can
 /// compute keys that collide.
 ///
-/// Text goes through SipHash-1-3, a pseudo-random function. Integers, enumerations and pointers go through a multiply
-/// and fold with two secret words: not a pseudo-random function, but no set of keys is bad for every secret. Any other
-/// type is hashable once `hash_append(siphash13&, const T&)` exists beside it.
+/// Text goes through SipHash-1-3, a pseudo-random function. Integers, enumerations and pointers go through two
+/// multiplications with two secret words, folded: not a pseudo-random function, but no set of keys is bad for every
+/// secret. Any other type is hashable once `hash_append(siphash13&, const T&)` exists beside it.
 ///
 /// Transparent: values that compare equal hash alike across std::string, std::string_view and const char*, and across
 /// integer types. Complexity: linear in the bytes of the key. Thread safety: const members from any thread.
 class keyed_hash {
 public:
     using is_transparent = void;
+    using is_avalanching = void;  ///< each bit of the answer depends on all of the key
 
     keyed_hash() noexcept : keyed_hash(hash_key::random()) {}
     /// With a secret of the caller's: for tests that need the same order twice.
@@ -211,9 +212,13 @@ public:
 
     template <detail::word_like T>
     [[nodiscard]] PLATEAU_ALWAYS_INLINE std::uint64_t operator()(T value) const noexcept {
-        return detail::multiply_fold(detail::to_word(value) ^ key_.first, multiplier_);
+        const std::uint64_t once = detail::multiply_fold(detail::to_word(value) ^ key_.first, multiplier_);
+        return detail::multiply_fold(once ^ key_.second, spread);
     }
     [[nodiscard]] std::uint64_t operator()(std::string_view text) const noexcept { return siphash13::of(key_, text); }
+    template <class T>
+        requires(!detail::string_like<unowned<T>>)
+    [[nodiscard]] std::uint64_t operator()(const unowned<T>& held) const noexcept { return (*this)(held.value); }
     template <class T>
         requires(!detail::word_like<T> && !detail::string_like<T>)
     [[nodiscard]] std::uint64_t operator()(const T& value) const noexcept {
@@ -227,6 +232,10 @@ public:
     }
 
 private:
+    /// A product keeps the even steps of its input, and some secrets turn them into a few buckets: one in fifty did for
+    /// multiples of a power of two. The second fold leaves none. (A multiplier of Steele and Vigna, 2021.)
+    static constexpr std::uint64_t spread = 0xd1342543de82ef95U;
+
     hash_key key_;
     std::uint64_t multiplier_;  // odd, so that no input word is lost in the low half of the product
 };

@@ -58,7 +58,8 @@ concept vector_shaped = !string_shaped<T> && requires(const T& items) {
 template <class T>
 inline constexpr bool is_unique_ptr = false;
 template <class T, class D>
-inline constexpr bool is_unique_ptr<std::unique_ptr<T, D>> = !std::is_array_v<T>;
+inline constexpr bool is_unique_ptr<std::unique_ptr<T, D>> =
+    std::is_object_v<T> && !std::is_array_v<T> && (!std::is_polymorphic_v<T> || std::is_final_v<T>);
 
 template <class T>
 inline constexpr bool is_optional = false;
@@ -84,7 +85,6 @@ template <class T>
 
 template <class T>
 [[nodiscard]] constexpr std::size_t owned_by_elements(const T& items) noexcept {
-    if constexpr (std::is_trivially_destructible_v<T>) return 0;
     std::size_t sum = 0;
     for (const auto& item : items) sum = saturating_add(sum, measure_owned_bytes(item));
     return sum;
@@ -101,7 +101,8 @@ template <class T>
         return owned_by_string(value);
     } else if constexpr (vector_shaped<T>) {
         const std::size_t own = saturating_mul<std::size_t>(value.capacity(), sizeof(typename T::value_type));
-        if constexpr (std::is_trivially_destructible_v<typename T::value_type>) return own;
+        using item = typename T::value_type;
+        if constexpr (std::is_trivially_destructible_v<item> && !owned_bytes_lookup::provided<item>) return own;
         else return saturating_add(own, owned_by_elements(value));
     } else if constexpr (is_unique_ptr<T>) {
         return value ? saturating_add(sizeof(*value), measure_owned_bytes(*value)) : 0;
@@ -133,7 +134,7 @@ struct owned_bytes_function {
 /// `owned_bytes(x)`: the bytes that x holds on the heap, beside its own `sizeof`. Known for string, vector, unique_ptr,
 /// optional, pair, tuple and array, through any depth, and for what is trivially destructible (0). A type of yours
 /// joins by a function `std::size_t owned_bytes(const T&) noexcept` in its own namespace; a type about which nothing is
-/// known does not compile.
+/// known does not compile, and neither does a unique_ptr to a type that others derive from (polymorphic and not final).
 ///
 /// Counted are the bytes asked from the allocator, not what the allocator rounds them to. Complexity: linear in the
 /// elements of nested containers, else constant. Sums saturate.
@@ -141,22 +142,23 @@ inline namespace customization {
 inline constexpr detail::owned_bytes_function owned_bytes{};
 }
 
-/// Weighs a cache entry or a queued item as what it really holds: `sizeof` and `owned_bytes` of each part.
+/// Weighs a cache entry or a queued item by what it holds on the heap. The holder adds the `sizeof` of its slot itself,
+/// so a weigher answers only for what stands behind it.
 struct owned_bytes_weigher {
     template <class... Parts>
     [[nodiscard]] constexpr std::size_t operator()(const Parts&... parts) const noexcept {
         std::size_t sum = 0;
-        ((sum = detail::saturating_add(sum, detail::saturating_add(sizeof(Parts), detail::measure_owned_bytes(parts)))),
-         ...);
+        ((sum = detail::saturating_add(sum, detail::measure_owned_bytes(parts))), ...);
         return sum;
     }
 };
 
-/// Weighs by `sizeof` alone: for values that own nothing worth counting. Named, because it hides what they do own.
+/// Weighs a value by its `sizeof` alone, that is by the slot which the holder counts in any case: for types that own
+/// nothing worth counting. Named, because it hides what they do own.
 struct sizeof_only {
     template <class... Parts>
     [[nodiscard]] constexpr std::size_t operator()(const Parts&...) const noexcept {
-        return (std::size_t{0} + ... + sizeof(Parts));
+        return 0;
     }
 };
 

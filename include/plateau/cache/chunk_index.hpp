@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <plateau/config.hpp>
+#include <plateau/detail/checked.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#if defined(__SSE2__)
+#    include <emmintrin.h>
+#endif
+
+PLATEAU_NAMESPACE_BEGIN
+namespace detail {
+
+/// No slot.
+inline constexpr std::uint32_t nil = 0xffff'ffffU;
+
+/// Twelve entries of the index in one cache line: a byte of the hash for each, how many entries passed by because the
+/// chunk was full, and the slots.
+struct alignas(64) index_chunk {
+    static constexpr unsigned width = 12;
+
+    unsigned char tags[width];  ///< 0: free; else 0x80 | seven bits of the hash
+    std::uint32_t passed_by;
+    std::uint32_t slots[width];
+};
+static_assert(sizeof(index_chunk) == 64);
+
+/// Bit i is set when `tags[i] == tag`. The portable form and the SSE2 form answer alike.
+[[nodiscard]] inline std::uint32_t match_portable(const index_chunk& chunk, unsigned char tag) noexcept {
+    std::uint32_t found = 0;
+    for (unsigned i = 0; i < index_chunk::width; ++i) found |= std::uint32_t{chunk.tags[i] == tag} << i;
+    return found;
+}
+
+[[nodiscard]] PLATEAU_ALWAYS_INLINE std::uint32_t match(const index_chunk& chunk, unsigned char tag) noexcept {
+#if defined(__SSE2__)
+    const __m128i tags = _mm_load_si128(reinterpret_cast<const __m128i*>(&chunk));
+    const __m128i same = _mm_cmpeq_epi8(tags, _mm_set1_epi8(static_cast<char>(tag)));
+    return static_cast<std::uint32_t>(_mm_movemask_epi8(same)) & 0xfffU;
+#else
+    return match_portable(chunk, tag);
+#endif
+}
+
+/// From hash to slot: an open hash table without tombstones, after F14 (Bronson and Shi, 2019).
+///
+/// An entry stands in the first chunk with room, from its home on; each full chunk it passed counts it. A look-up that
+/// meets a chunk which nobody passed ends there, and an erasure takes its count back: constant churn leaves no trace,
+/// and no rehash is ever needed at constant size.
+///
+/// The index keeps only slots. Its owner knows the hash of each (32 bits) and compares the keys.
+///
+/// Complexity: expected O(1) and one cache line a look-up; O(size) in a call that grows. At most `capacity` slots.
+template <class Allocator>
+class chunk_index {
+    using chunk_allocator = typename std::allocator_traits<Allocator>::template rebind_alloc<index_chunk>;
+    using traits = std::allocator_traits<chunk_allocator>;
+
+public:
+    explicit chunk_index(const Allocator& allocator) noexcept : allocator_(allocator) {}
+    chunk_index(const chunk_index&) = delete;
+    chunk_index& operator=(const chunk_index&) = delete;
+    ~chunk_index() { release(); }
+
+    /// Returns: the slot of that hash for which `same(slot)` holds, or nil.
+    template <class Same>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::uint32_t find(std::uint32_t hash, Same same) const {
+        const unsigned char tag = tag_of(hash);
+        std::uint32_t at = home_of(hash);
+        for (std::uint32_t probed = 0; probed < chunk_count_; ++probed) {
+            const index_chunk& chunk = chunks_[at];
+            for (std::uint32_t found = match(chunk, tag); found != 0; found &= found - 1) {
+                const std::uint32_t slot = chunk.slots[std::countr_zero(found)];
+                if (same(slot)) [[likely]]
+                    return slot;
+            }
+            if (chunk.passed_by == 0) [[likely]]
+                return nil;
+            at = next(at);
+        }
+        return nil;
+    }
+
+    /// Expects: room for it was reserved, and the key of `slot` is absent.
+    void insert(std::uint32_t hash, std::uint32_t slot) noexcept {
+        place(chunks_, chunk_count_, hash, slot);
+        ++size_;
+    }
+
+    /// Expects: `slot` stands in the index under `hash`.
+    void erase(std::uint32_t hash, std::uint32_t slot) noexcept {
+        const std::uint32_t home = home_of(hash);
+        const std::uint32_t last = chunk_of(hash, slot);
+        index_chunk& chunk = chunks_[last];
+        chunk.tags[position(chunk, hash, slot)] = 0;
+        for (std::uint32_t at = home; at != last; at = next(at)) --chunks_[at].passed_by;
+        --size_;
+    }
+
+    /// The entry of `hash` moves from one slot to another.
+    void replace(std::uint32_t hash, std::uint32_t from, std::uint32_t to) noexcept {
+        index_chunk& chunk = chunks_[chunk_of(hash, from)];
+        chunk.slots[position(chunk, hash, from)] = to;
+    }
+
+    /// Effects: makes room for `count` slots in all, where `count` <= `capacity`. The steps are `capacity` halved again
+    /// and again, so that the last one is exact. `hash_of(slot)` answers the hash of a slot and does not throw.
+    /// Throws: what the allocator throws; then nothing has changed.
+    template <class HashOf>
+    void reserve(std::size_t count, std::size_t capacity, HashOf hash_of) {
+        if (count <= room_) [[likely]]
+            return;
+        grow(step_for(count, capacity), hash_of);
+    }
+
+    /// Effects: gives all memory back. Expects: the index is empty.
+    void release() noexcept {
+        if (chunks_ == nullptr) return;
+        traits::deallocate(allocator_, chunks_, chunk_count_);
+        chunks_ = nullptr;
+        chunk_count_ = 0;
+        room_ = 0;
+    }
+
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] std::size_t bytes() const noexcept { return chunk_count_ * sizeof(index_chunk); }
+    /// Bytes of an index with room for `count` slots.
+    [[nodiscard]] static constexpr std::size_t bytes_for(std::size_t count) noexcept {
+        return saturating_mul(chunks_for(count), sizeof(index_chunk));
+    }
+
+    /// Each slot can be reached from its home, and each chunk was passed by as often as it says.
+    template <class HashOf>
+    void check_invariants(HashOf hash_of) const noexcept {
+        std::size_t size = 0;
+        std::uint64_t passed_by = 0;
+        for_each([&](std::uint32_t slot) {
+            const std::uint32_t hash = hash_of(slot);
+            for (std::uint32_t at = home_of(hash); position(chunks_[at], hash, slot) == nil; at = next(at)) --passed_by;
+            ++size;
+        });
+        for (std::uint32_t at = 0; at < chunk_count_; ++at) passed_by += chunks_[at].passed_by;
+        PLATEAU_EXPECTS(size == size_ && size_ <= room_, "index: the size is the number of slots in the chunks");
+        PLATEAU_EXPECTS(passed_by == 0, "index: a chunk counts the entries that passed by, and forgets none");
+    }
+
+private:
+    /// Four fifths full at most: 6.7 bytes an entry. Two more, so that a small index has somewhere to pass on to.
+    [[nodiscard]] static constexpr std::size_t chunks_for(std::size_t count) noexcept {
+        return saturating_add<std::size_t>(saturating_mul<std::size_t>(count, 10) / 96, 2);
+    }
+    [[nodiscard]] static constexpr std::size_t step_for(std::size_t count, std::size_t capacity) noexcept {
+        std::size_t step = capacity;
+        while (step / 2 >= count && step > 2 * index_chunk::width) step = step / 2 + step % 2;
+        return step < count ? count : step;
+    }
+
+    [[nodiscard]] static constexpr unsigned char tag_of(std::uint32_t hash) noexcept {
+        return static_cast<unsigned char>(0x80U | (hash & 0x7fU));
+    }
+    /// The high bits choose the home, the low bits are the tag.
+    [[nodiscard]] static constexpr std::uint32_t home_in(std::uint32_t chunk_count, std::uint32_t hash) noexcept {
+        return static_cast<std::uint32_t>((std::uint64_t{hash} * chunk_count) >> 32);
+    }
+    [[nodiscard]] std::uint32_t home_of(std::uint32_t hash) const noexcept { return home_in(chunk_count_, hash); }
+    [[nodiscard]] std::uint32_t next(std::uint32_t at) const noexcept { return at + 1 == chunk_count_ ? 0 : at + 1; }
+
+    [[nodiscard]] static std::uint32_t position(const index_chunk& chunk, std::uint32_t hash,
+                                                std::uint32_t slot) noexcept {
+        for (std::uint32_t found = match(chunk, tag_of(hash)); found != 0; found &= found - 1) {
+            const auto i = static_cast<std::uint32_t>(std::countr_zero(found));
+            if (chunk.slots[i] == slot) return i;
+        }
+        return nil;
+    }
+    [[nodiscard]] std::uint32_t chunk_of(std::uint32_t hash, std::uint32_t slot) const noexcept {
+        std::uint32_t at = home_of(hash);
+        for (std::uint32_t probed = 0; position(chunks_[at], hash, slot) == nil; at = next(at))
+            PLATEAU_EXPECTS(++probed < chunk_count_, "a cache key changed its hash while it was stored");
+        return at;
+    }
+
+    static void place(index_chunk* chunks, std::uint32_t chunk_count, std::uint32_t hash, std::uint32_t slot) noexcept {
+        std::uint32_t at = home_in(chunk_count, hash);
+        for (;;) {
+            index_chunk& chunk = chunks[at];
+            if (const std::uint32_t free = match(chunk, 0); free != 0) {
+                const int i = std::countr_zero(free);
+                chunk.tags[i] = tag_of(hash);
+                chunk.slots[i] = slot;
+                return;
+            }
+            ++chunk.passed_by;
+            at = at + 1 == chunk_count ? 0 : at + 1;
+        }
+    }
+
+    template <class F>
+    void for_each(F visit) const {
+        for (std::uint32_t at = 0; at < chunk_count_; ++at)
+            for (unsigned i = 0; i < index_chunk::width; ++i)
+                if (chunks_[at].tags[i] != 0) visit(chunks_[at].slots[i]);
+    }
+
+    template <class HashOf>
+    PLATEAU_COLD void grow(std::size_t count, HashOf hash_of) {
+        const auto chunk_count = static_cast<std::uint32_t>(chunks_for(count));
+        index_chunk* const chunks = traits::allocate(allocator_, chunk_count);
+        for (std::uint32_t i = 0; i < chunk_count; ++i) std::construct_at(chunks + i);
+        for_each([&](std::uint32_t slot) { place(chunks, chunk_count, hash_of(slot), slot); });
+        release();
+        chunks_ = chunks;
+        chunk_count_ = chunk_count;
+        room_ = count;
+    }
+
+    index_chunk* chunks_ = nullptr;
+    std::uint32_t chunk_count_ = 0;
+    std::size_t room_ = 0;  // slots that fit before the next growth
+    std::size_t size_ = 0;
+    PLATEAU_NO_UNIQUE_ADDRESS chunk_allocator allocator_;
+};
+
+}
+PLATEAU_NAMESPACE_END

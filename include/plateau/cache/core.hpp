@@ -1,0 +1,658 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <plateau/cache/chunk_index.hpp>
+#include <plateau/cache/options.hpp>
+#include <plateau/cache/policies.hpp>
+#include <plateau/cache/slab.hpp>
+#include <plateau/cache/stats.hpp>
+#include <plateau/cache/timer_wheel.hpp>
+#include <plateau/clock.hpp>
+#include <plateau/config.hpp>
+#include <plateau/detail/checked.hpp>
+#include <plateau/detail/seed.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+PLATEAU_NAMESPACE_BEGIN
+namespace detail {
+
+/// A hash that spreads its input over all its bits says so by `is_avalanching`; any other is mixed first.
+template <class Hash>
+[[nodiscard]] constexpr std::uint64_t spread(std::uint64_t hash) noexcept {
+    if constexpr (requires { typename Hash::is_avalanching; }) return hash;
+    else return mix(hash);
+}
+/// What the index sees of a hash. The shard is chosen by its top bits.
+[[nodiscard]] constexpr std::uint32_t fold(std::uint64_t spread_hash) noexcept {
+    return static_cast<std::uint32_t>(spread_hash ^ (spread_hash >> 32));
+}
+
+/// The structure of one cache, or of one shard of it: index, recency list, deadlines, bounds and counters.
+///
+/// Sequential: whoever calls excludes others. It runs no user code but the equality of keys, the moves of a key and a
+/// value into their slot, and (where entries own nothing and nobody listens) their trivial ends. An entry that is
+/// removed leaves the structure at once and goes to the outbox; the caller tells the listener and destroys it when it
+/// no longer excludes anybody (see shard.hpp).
+///
+/// Invariants
+/// I1  after every call: entries <= the entry bound, charged bytes <= the byte bound.
+/// I2  the index, the recency list and the live slots name the same entries, once each.
+/// I3  charged bytes are the sum of the stored weights; a weight is what was computed when the entry was stored.
+/// I4  an entry is in the wheel exactly when it has a deadline.
+/// I5  with a byte bound: bytes of the slab that hold no entry, plus bytes charged, stay below `real_limit`: a slab
+/// that
+///     was made for many small entries shrinks, or entries go, before few large ones may fill the budget beside it.
+template <class K, class V, class Policies>
+class cache_core {
+    static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
+    static constexpr bool has_listener = !std::is_same_v<typename Policies::listener, no_listener>;
+    /// A listener is told the old entry's key; with none, the new entry of a replacement takes it over.
+    static constexpr bool may_reuse_key = !has_listener && std::is_nothrow_move_constructible_v<K>;
+    static constexpr bool counts = std::is_same_v<typename Policies::stats, counting>;
+    using hash_type = typename Policies::hash;
+    using allocator_type = typename Policies::allocator;
+
+    static constexpr bool rehash_is_free =
+        std::is_scalar_v<K> && std::is_nothrow_invocable_v<const hash_type&, const K&>;
+    using slab_type = slab<cache_node<K, V, !rehash_is_free>, allocator_type, Policies::max_page_slots,
+                           Policies::max_page_bytes, has_pins>;
+    using index_type = chunk_index<allocator_type>;
+
+public:
+    using node = cache_node<K, V, !rehash_is_free>;
+
+    /// True when the end of an entry is something that user code could notice.
+    static constexpr bool ends_matter =
+        has_listener || !std::is_trivially_destructible_v<K> || !std::is_trivially_destructible_v<V>;
+    static constexpr bool owns_nothing = std::is_trivially_destructible_v<K> && std::is_trivially_destructible_v<V>;
+
+    static constexpr std::size_t index_bytes_an_entry = 7;  // 64 bytes for 9.6 entries, rounded up
+    static constexpr std::size_t entry_overhead = slab_type::slot_bytes + index_bytes_an_entry;
+    static constexpr std::size_t max_slots = (std::size_t{1} << 32) - (std::size_t{1} << 16);
+
+    struct limits {
+        std::size_t max_entries;
+        std::size_t max_bytes;
+        std::size_t max_entry_bytes;
+        std::size_t max_pinned_bytes;
+        unsigned reclaim_budget;
+    };
+
+    cache_core(const limits& bounds, const hash_type& hash, const typename Policies::equal& equal,
+               const allocator_type& allocator, time_point start)
+        : bounds_(bounds),
+          slab_(allocator),
+          index_(allocator),
+          start_(start),
+          hash_(hash),
+          equal_(equal),
+          allocator_(allocator) {
+        if (bounds.max_bytes != unlimited || pinned_limit() != unlimited) slab_.add_weights(0);
+        set_bounds();
+    }
+    cache_core(const cache_core&) = delete;
+    cache_core& operator=(const cache_core&) = delete;
+    ~cache_core() { release_wheel(); }
+
+    // ---- time
+
+    /// Time goes on to `now`, never back. Only called where an entry may have a deadline.
+    void observe(time_point now) noexcept {
+        const std::uint64_t since = since_start(now);
+        if (since <= last_) return;
+        last_ = since;
+        now_tick_ = ticks(since);
+    }
+    [[nodiscard]] bool timed() const noexcept { return wheel_ != nullptr; }
+    [[nodiscard]] bool expired(std::uint32_t slot) const noexcept { return timed() && expired_at(slot, now_tick_); }
+    [[nodiscard]] bool expired_at(std::uint32_t slot, time_point now) const noexcept {
+        if (!timed()) return false;
+        const std::uint64_t tick = ticks(since_start(now));
+        return expired_at(slot, tick > now_tick_ ? tick : now_tick_);
+    }
+
+    /// Effects: removes entries whose deadline has come. Returns: how many. Complexity: touches `budget` entries at
+    /// most.
+    std::size_t reclaim(std::size_t budget) noexcept {
+        if (!timed()) return 0;
+        turn_wheel();
+        std::size_t removed = 0;
+        for (std::uint32_t slot = nil; budget != 0 && wheel_->has_due(); --budget) {
+            if (!wheel_->take(cells(), slot)) continue;
+            slab_.timer(slot).deadline = timer_cell::never;  // it has left the wheel
+            remove(slot, removal_cause::expired);
+            ++removed;
+        }
+        return removed;
+    }
+
+    [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
+        if (!timed() || wheel_->empty()) return std::nullopt;
+        const auto tick = static_cast<duration::rep>(base_ + wheel_->next_tick());
+        return saturating_add(start_, duration(saturating_mul(tick, Policies::tick.count())));
+    }
+
+    // ---- look up
+
+    template <class Q>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::uint32_t find(std::uint32_t hash, const Q& key) const {
+        return index_.find(hash, [&](std::uint32_t slot) {
+            const node& at = slab_.node(slot);
+            if constexpr (!rehash_is_free) {
+                if (at.hash != hash) return false;
+            }
+            return static_cast<bool>(equal_(at.key, key));
+        });
+    }
+    [[nodiscard]] node& at(std::uint32_t slot) const noexcept { return slab_.node(slot); }
+
+    /// The entry becomes the most recently used.
+    PLATEAU_ALWAYS_INLINE void touch(std::uint32_t slot) noexcept {
+        if (slot == newest_) return;
+        node& moved = slab_.node(slot);
+        slab_.node(moved.previous).next = moved.next;  // it is not the newest, so there is a newer one
+        if (moved.next != nil) slab_.node(moved.next).previous = moved.previous;
+        else oldest_ = moved.previous;
+        push_front(moved, slot);
+    }
+
+    void count_hit() noexcept {
+        if constexpr (counts) ++stats_.hits;
+    }
+    void count_miss() noexcept {
+        if constexpr (counts) ++stats_.misses;
+    }
+
+    /// From the least recently used on. `visit(slot)` may remove that slot.
+    template <class F>
+    void for_each(F visit) {
+        for (std::uint32_t slot = oldest_; slot != nil;) {
+            const std::uint32_t newer = slab_.node(slot).previous;
+            visit(slot);
+            slot = newer;
+        }
+    }
+
+    // ---- change
+
+    /// `key` and `value` know how to make their object in its place (`construct_at`); `key.view()` is its look-up.
+    /// `held` is what the weigher answered. Expects: observe() was called if `time_to_live` is finite.
+    /// Throws: what moving a key or a value and allocating throws; then nothing has changed.
+    template <class Key, class Value>
+    [[nodiscard]] put_result put(std::uint32_t hash, Key& key, Value& value, std::size_t held, duration time_to_live) {
+        reclaim(bounds_.reclaim_budget);
+        std::uint32_t old = find(hash, key.view());
+        if (old != nil && expired(old)) {
+            remove(old, removal_cause::expired);
+            old = nil;
+        }
+        if (time_to_live <= duration::zero()) {
+            if (old != nil) remove(old, removal_cause::expired);
+            return put_result::kept(old != nil);
+        }
+        const std::size_t charge = saturating_add(held, entry_overhead);
+        if (charge > heaviest_) return refuse(cache_reason::too_large);
+        if (slot_limit_ == 0) return refuse(cache_reason::over_budget);
+
+        // What may fail comes first, and leaves nothing behind but memory for later.
+        if (time_to_live != forever) require_timers();
+        index_.reserve(index_.size() + (old == nil && index_.size() < slot_limit_), slot_limit_,
+                       [this](std::uint32_t slot) { return hash_of(slot); });
+        slot_guard fresh{slab_, slab_.take(saturating_add(slot_limit_ + zombies_, Policies::outbox_slots))};
+        if (fresh.slot == nil) return refuse(cache_reason::over_budget);
+        node& made = slab_.node(fresh.slot);
+        value.construct_at(std::addressof(made.value));
+        value_guard<V> built{std::addressof(made.value)};
+        if (old != nil && may_reuse_key) std::construct_at(std::addressof(made.key), std::move(slab_.node(old).key));
+        else key.construct_at(std::addressof(made.key));
+        built.keep();
+        const std::uint32_t slot = fresh.keep();
+
+        // From here on nothing can fail.
+        const bool replaced = old != nil;
+        if (replaced) {
+            index_.replace(hash, old, slot);
+            leave(old);
+            retire(old, removal_cause::replaced);
+            if constexpr (counts) ++stats_.replacements;
+        } else {
+            if constexpr (counts) ++stats_.insertions;
+        }
+        make_room(replaced ? 0 : 1, charge);
+        if constexpr (!rehash_is_free) made.hash = hash;
+        if (!replaced) index_.insert(hash, slot);
+        push_front(made, slot);
+        ++entries_;
+        bytes_ += charge;
+        if (weighs()) slab_.weight(slot) = static_cast<std::uint32_t>(charge);
+        if constexpr (has_pins) slab_.pins(slot) = resident;
+        if (timed()) wheel_->add(cells(), slot, deadline_after(time_to_live));
+        while (lacks_real_room() && oldest_ != slot) give_real_room();
+        return put_result::kept(replaced);
+    }
+
+    /// The entry leaves the structure, and goes to the outbox if its end matters to anybody.
+    void remove(std::uint32_t slot, removal_cause cause) noexcept {
+        index_.erase(hash_of(slot), slot);
+        leave(slot);
+        if constexpr (counts) count_removal(cause);
+        retire(slot, cause);
+    }
+
+    void clear() noexcept {
+        while (oldest_ != nil) remove(oldest_, removal_cause::cleared);
+    }
+
+    /// Empty for good: what a destructor puts back is refused.
+    void close() noexcept {
+        bounds_.max_entries = 0;
+        set_bounds();
+        clear();
+    }
+
+    /// Effects: gives the memory of an empty cache back.
+    void release_if_empty() noexcept {
+        if (entries_ != 0 || slab_.used() != 0) return;
+        slab_.release();
+        index_.release();
+    }
+
+    std::size_t set_max_entries(std::size_t max_entries) noexcept {
+        bounds_.max_entries = max_entries;
+        return apply_bounds();
+    }
+    /// Expects: weights are kept, or `max_bytes` is unlimited.
+    std::size_t set_max_bytes(std::size_t max_bytes) noexcept {
+        bounds_.max_bytes = max_bytes;
+        return apply_bounds();
+    }
+
+    /// Effects: from now on weights are kept; `weigh(key, value)` is asked for those of the entries that are here.
+    /// Throws: what `weigh` and the allocator throw; then nothing has changed.
+    template <class Weigh>
+    void start_weighing(Weigh weigh) {
+        if (weighs()) return;
+        slab_.add_weights(static_cast<std::uint32_t>(entry_overhead));
+        weights_guard made{slab_};
+        std::size_t bytes = 0;
+        std::size_t pinned_bytes = zombies_ * entry_overhead;
+        for_each([&](std::uint32_t slot) {
+            const node& entry = slab_.node(slot);
+            const std::size_t charge = saturating_add<std::size_t>(weigh(entry.key, entry.value), entry_overhead);
+            slab_.weight(slot) = static_cast<std::uint32_t>(charge < max_weight ? charge : max_weight);
+            bytes += slab_.weight(slot);
+            if (pinned(slot)) pinned_bytes += slab_.weight(slot);
+        });
+        made.slab = nullptr;
+        bytes_ = bytes;
+        pinned_bytes_ = pinned_bytes;
+    }
+    /// True when each entry's weight is kept.
+    [[nodiscard]] bool weighs() const noexcept { return slab_.has_weights(); }
+
+    // ---- the way out
+
+    struct outbox {
+        std::uint32_t first = nil;
+        std::uint32_t last = nil;
+    };
+
+    [[nodiscard]] bool outbox_empty() const noexcept { return outbox_.first == nil; }
+
+    /// Effects: appends the outbox to `to`, and empties it.
+    void move_outbox(outbox& to) noexcept {
+        if (outbox_empty()) return;
+        if (to.first == nil) to.first = outbox_.first;
+        else slab_.node(to.last).next = outbox_.first;
+        to.last = outbox_.last;
+        outbox_ = {};
+    }
+    [[nodiscard]] std::uint32_t pop(outbox& from) noexcept {
+        const std::uint32_t slot = from.first;
+        from.first = slab_.node(slot).next;
+        if (from.first == nil) from.last = nil;
+        return slot;
+    }
+    [[nodiscard]] static removal_cause cause_of(const node& removed) noexcept {
+        return static_cast<removal_cause>(removed.previous & ~told);
+    }
+    /// True when nobody needs to be told any more: only the end is left.
+    [[nodiscard]] static bool was_told(const node& removed) noexcept { return (removed.previous & told) != 0; }
+    /// Effects: a slot whose last pin is gone goes to the outbox, to be ended in silence.
+    void retire_told(std::uint32_t slot) noexcept {
+        if constexpr (ends_matter) push_out(slot, told);
+        else slab_.give_back(slot);
+    }
+    /// Expects: key and value of the slot have ended.
+    void give_back(std::uint32_t slot) noexcept { slab_.give_back(slot); }
+
+    // ---- pins: [resident:1 | pins:31] a slot
+
+    [[nodiscard]] bool pinned(std::uint32_t slot) const noexcept {
+        if constexpr (has_pins) return (slab_.pins(slot) & ~resident) != 0;
+        else return false;
+    }
+    /// Returns: none, or pinned_full.
+    [[nodiscard]] cache_reason pin(std::uint32_t slot) noexcept {
+        std::uint32_t& count = slab_.pins(slot);
+        if (count == resident) {
+            const std::size_t charge = charge_of(slot);
+            if (charge > pinned_limit() || pinned_bytes_ > pinned_limit() - charge)
+                return refuse(cache_reason::pinned_full).reason();
+            pinned_bytes_ += charge;
+        } else if (count == (resident | ~resident)) {
+            return refuse(cache_reason::pinned_full).reason();
+        }
+        ++count;
+        return cache_reason::none;
+    }
+    /// A pin of the cache's own, for an entry that is on its way out while others hold it: never refused.
+    void hold(std::uint32_t slot) noexcept { ++slab_.pins(slot); }
+    /// Returns: true when that was the last pin of an entry that has left: the caller ends it, and gives it back.
+    [[nodiscard]] bool unpin(std::uint32_t slot) noexcept {
+        std::uint32_t& count = slab_.pins(slot);
+        --count;
+        if ((count & ~resident) != 0) return false;
+        pinned_bytes_ -= charge_of(slot);
+        if (count != 0) return false;
+        --zombies_;
+        return true;
+    }
+
+    // ---- read out
+
+    [[nodiscard]] std::size_t size() const noexcept { return entries_; }
+    [[nodiscard]] const limits& bounds() const noexcept { return bounds_; }
+    [[nodiscard]] bool idle() const noexcept { return slab_.used() == 0; }
+
+    [[nodiscard]] cache_stats stats() const noexcept {
+        cache_stats now = stats_;
+        now.entries = entries_;
+        now.bytes = bytes_;
+        now.pinned_bytes = pinned_bytes_;
+        return now;
+    }
+
+    /// Bytes that this structure and what its entries own may come to, or `unlimited`.
+    [[nodiscard]] std::size_t memory_ceiling() const noexcept {
+        const std::size_t bytes = ceiling();
+        const std::size_t now = slab_.bytes() + index_.bytes();
+        return bytes > now ? bytes : now;  // a bound that was lowered leaves memory behind until the cache is cleared
+    }
+
+    /// I1 to I5, by looking at every entry. A violation where one does not hold. For tests.
+    void check_invariants() const noexcept {
+        std::size_t entries = 0;
+        std::size_t bytes = 0;
+        std::size_t with_deadline = 0;
+        std::uint32_t newer = nil;
+        for (std::uint32_t slot = newest_; slot != nil; newer = slot, slot = slab_.node(slot).next) {
+            PLATEAU_EXPECTS(slab_.node(slot).previous == newer, "cache I2: the recency list is linked both ways");
+            PLATEAU_EXPECTS(index_.find(hash_of(slot), [&](std::uint32_t other) { return other == slot; }) == slot,
+                            "cache I2: the index finds each entry of the recency list");
+            PLATEAU_EXPECTS(++entries <= entries_, "cache I2: the recency list holds each entry once");
+            bytes += charge_of(slot);
+            if (timed() && slab_.timer(slot).deadline != timer_cell::never) ++with_deadline;
+        }
+        PLATEAU_EXPECTS(newer == oldest_, "cache I2: the recency list ends at the oldest entry");
+        PLATEAU_EXPECTS(entries == entries_ && index_.size() == entries_, "cache I2: index and list are of one size");
+        PLATEAU_EXPECTS(entries_ <= slot_limit_, "cache I1: no more entries than the bound");
+        PLATEAU_EXPECTS(bytes == bytes_, "cache I3: the charged bytes are the sum of the weights");
+        PLATEAU_EXPECTS(bytes_ <= bounds_.max_bytes, "cache I1: no more bytes than the bound");
+        PLATEAU_EXPECTS(!timed() || wheel_->size() == with_deadline, "cache I4: who has a deadline is in the wheel");
+        PLATEAU_EXPECTS(!lacks_real_room() || entries_ <= 1, "cache I5: idle slab and charged bytes stay bounded");
+        index_.check_invariants([this](std::uint32_t slot) { return hash_of(slot); });
+        slab_.check_invariants();
+    }
+
+private:
+    static constexpr std::uint32_t resident = 0x8000'0000U;
+    static constexpr std::uint32_t told = 0x100;
+    static constexpr std::size_t max_weight = 0xffff'ffffU;
+
+    struct slot_guard {
+        slab_type& from;
+        std::uint32_t slot;
+        std::uint32_t keep() noexcept { return std::exchange(slot, nil); }
+        ~slot_guard() {
+            if (slot != nil) from.give_back(slot);
+        }
+    };
+    struct weights_guard {
+        slab_type* slab;
+        explicit weights_guard(slab_type& made) noexcept : slab(&made) {}
+        ~weights_guard() {
+            if (slab != nullptr) slab->drop_weights();
+        }
+    };
+    template <class T>
+    struct value_guard {
+        T* value;
+        void keep() noexcept { value = nullptr; }
+        ~value_guard() {
+            if (value != nullptr) std::destroy_at(value);
+        }
+    };
+
+    // ---- bounds
+
+    void set_bounds() noexcept {
+        heaviest_ = bounds_.max_bytes < bounds_.max_entry_bytes ? bounds_.max_bytes : bounds_.max_entry_bytes;
+        if (heaviest_ > max_weight) heaviest_ = max_weight;
+        slot_limit_ = bounds_.max_entries < max_slots ? bounds_.max_entries : max_slots;
+        real_limit_ = unlimited;
+        if (bounds_.max_bytes == unlimited) return;
+        const std::size_t by_bytes = bounds_.max_bytes / entry_overhead;
+        if (by_bytes < slot_limit_) slot_limit_ = by_bytes;
+        real_limit_ = saturating_add(saturating_add(bounds_.max_bytes, bounds_.max_bytes / 8),
+                                     (2 * slab_type::page_slots + Policies::outbox_slots) * slab_type::slot_bytes);
+    }
+    std::size_t apply_bounds() noexcept {
+        const std::size_t before = entries_;
+        set_bounds();
+        make_room(0, 0);
+        while (lacks_real_room() && oldest_ != nil) give_real_room();
+        return before - entries_;
+    }
+
+    void make_room(std::size_t entries, std::size_t charge) noexcept {
+        while (oldest_ != nil && (entries_ + entries > slot_limit_ ||
+                                  (bounds_.max_bytes != unlimited && bytes_ + charge > bounds_.max_bytes)))
+            remove(oldest_, removal_cause::size);
+    }
+
+    /// I5
+    [[nodiscard]] bool lacks_real_room() const noexcept {
+        return real_limit_ != unlimited && saturating_add(slab_.idle_bytes(), bytes_) > real_limit_;
+    }
+    PLATEAU_COLD void give_real_room() noexcept {
+        if (!slab_.release_empty_page()) remove(oldest_, removal_cause::size);
+    }
+
+    put_result refuse(cache_reason why) noexcept {
+        if constexpr (counts) ++stats_.rejections;
+        return why;
+    }
+
+    [[nodiscard]] std::size_t charge_of(std::uint32_t slot) const noexcept {
+        return slab_.has_weights() ? slab_.weight(slot) : entry_overhead;
+    }
+
+    // ---- structure
+
+    [[nodiscard]] std::uint32_t hash_of(std::uint32_t slot) const noexcept {
+        if constexpr (rehash_is_free) return fold(spread<hash_type>(hash_(slab_.node(slot).key)));
+        else return slab_.node(slot).hash;
+    }
+
+    PLATEAU_ALWAYS_INLINE void push_front(node& entry, std::uint32_t slot) noexcept {
+        entry.previous = nil;
+        entry.next = newest_;
+        if (newest_ != nil) slab_.node(newest_).previous = slot;
+        else oldest_ = slot;
+        newest_ = slot;
+    }
+
+    /// Out of the recency list, the wheel and the sums; the index is the caller's.
+    void leave(std::uint32_t slot) noexcept {
+        const node& entry = slab_.node(slot);
+        if (entry.previous != nil) slab_.node(entry.previous).next = entry.next;
+        else newest_ = entry.next;
+        if (entry.next != nil) slab_.node(entry.next).previous = entry.previous;
+        else oldest_ = entry.previous;
+        if (timed()) wheel_->remove(cells(), slot);
+        --entries_;
+        bytes_ -= charge_of(slot);
+    }
+
+    void retire(std::uint32_t slot, removal_cause cause) noexcept {
+        if constexpr (has_pins) {
+            slab_.pins(slot) &= ~resident;
+            if (pinned(slot)) ++zombies_;
+        }
+        if constexpr (ends_matter) push_out(slot, static_cast<std::uint32_t>(cause));
+        else if (!pinned(slot)) slab_.give_back(slot);
+    }
+    void push_out(std::uint32_t slot, std::uint32_t note) noexcept {
+        node& removed = slab_.node(slot);
+        removed.previous = note;
+        removed.next = nil;
+        if (outbox_.first == nil) outbox_.first = slot;
+        else slab_.node(outbox_.last).next = slot;
+        outbox_.last = slot;
+    }
+
+    void count_removal(removal_cause cause) noexcept {
+        switch (cause) {
+        case removal_cause::size:
+            ++stats_.evictions;
+            break;
+        case removal_cause::expired:
+            ++stats_.expirations;
+            break;
+        case removal_cause::replaced:
+            break;  // counted where it is stored
+        case removal_cause::erased:
+            ++stats_.erasures;
+            break;
+        case removal_cause::cleared:
+            ++stats_.cleared;
+            break;
+        }
+    }
+
+    // ---- deadlines: ticks since `start_`; in cells and wheel since `base_`, so that they fit in 32 bits
+
+    [[nodiscard]] auto cells() noexcept {
+        return [this](std::uint32_t slot) -> timer_cell& { return slab_.timer(slot); };
+    }
+    [[nodiscard]] std::uint64_t since_start(time_point now) const noexcept {
+        const auto since = saturating_sub(now.time_since_epoch().count(), start_.time_since_epoch().count());
+        return since > 0 ? static_cast<std::uint64_t>(since) : 0;
+    }
+    [[nodiscard]] static constexpr std::uint64_t ticks(std::uint64_t nanoseconds) noexcept {
+        return nanoseconds / static_cast<std::uint64_t>(Policies::tick.count());
+    }
+    [[nodiscard]] bool expired_at(std::uint32_t slot, std::uint64_t tick) const noexcept {
+        const std::uint32_t deadline = slab_.timer(slot).deadline;
+        return tick - base_ >= deadline && deadline != timer_cell::never;
+    }
+
+    /// Whole ticks, rounded down, but at least one from now. Expects: turn_wheel() was called at this tick.
+    [[nodiscard]] std::uint32_t deadline_after(duration time_to_live) const noexcept {
+        if (time_to_live == forever) return timer_cell::never;
+        const std::uint64_t ticks_now = now_tick_ - base_;
+        const std::uint64_t end = ticks(last_ + static_cast<std::uint64_t>(time_to_live.count())) - base_;
+        if (end <= ticks_now) return static_cast<std::uint32_t>(ticks_now + 1);
+        if (end - ticks_now > timer_wheel::horizon) return static_cast<std::uint32_t>(ticks_now + timer_wheel::horizon);
+        return static_cast<std::uint32_t>(end);
+    }
+
+    void turn_wheel() noexcept {
+        const std::uint64_t ahead = now_tick_ - base_;
+        const std::uint32_t latest = timer_cell::never - 1;
+        wheel_->advance(cells(), ahead < latest ? static_cast<std::uint32_t>(ahead) : latest);
+        if (ahead > timer_wheel::horizon) rebase(ahead);
+    }
+
+    /// Once in a year, or after the clock jumped that far: 32 bits start anew. Complexity: linear in the entries.
+    PLATEAU_COLD void rebase(std::uint64_t ahead) noexcept {
+        constexpr std::uint64_t turn = std::uint64_t{1} << (timer_wheel::level_bits * timer_wheel::levels);
+        const std::uint64_t shift = ahead / turn * turn;  // whole turns: every entry stays in its list
+        for_each([&](std::uint32_t slot) {
+            std::uint32_t& deadline = slab_.timer(slot).deadline;
+            if (deadline != timer_cell::never)
+                deadline = deadline > shift ? static_cast<std::uint32_t>(deadline - shift) : 0;
+        });
+        base_ += shift;
+        wheel_->rebase(static_cast<std::uint32_t>(ahead - shift));
+    }
+
+    void require_timers() {
+        if (timed()) return;
+        using wheel_allocator = typename std::allocator_traits<allocator_type>::template rebind_alloc<timer_wheel>;
+        slab_.add_timers();
+        wheel_allocator allocator(allocator_);
+        wheel_ = std::construct_at(std::addressof(*std::allocator_traits<wheel_allocator>::allocate(allocator, 1)));
+        turn_wheel();
+    }
+    void release_wheel() noexcept {
+        if (!timed()) return;
+        using wheel_allocator = typename std::allocator_traits<allocator_type>::template rebind_alloc<timer_wheel>;
+        wheel_allocator allocator(allocator_);
+        std::allocator_traits<wheel_allocator>::deallocate(allocator, wheel_, 1);
+        wheel_ = nullptr;
+    }
+
+    /// 0 means: as `max_bytes`.
+    [[nodiscard]] std::size_t pinned_limit() const noexcept {
+        if constexpr (!has_pins) return unlimited;
+        return bounds_.max_pinned_bytes == 0 ? bounds_.max_bytes : bounds_.max_pinned_bytes;
+    }
+
+    [[nodiscard]] std::size_t ceiling() const noexcept {
+        std::size_t sum = saturating_add(index_type::bytes_for(slot_limit_), sizeof(cache_core) + sizeof(timer_wheel));
+        if (bounds_.max_bytes != unlimited) sum = saturating_add(sum, real_limit_);
+        else sum = saturating_add(sum, ceiling_by_entries());
+        if constexpr (has_pins) sum = saturating_add(sum, pinned_limit());
+        return sum;
+    }
+    /// Without a byte bound: only what bounds the bytes of one entry bounds those of all.
+    [[nodiscard]] std::size_t ceiling_by_entries() const noexcept {
+        const std::size_t slots = slab_type::bytes_for(slot_limit_ + Policies::outbox_slots);
+        if constexpr (owns_nothing) return slots;
+        return saturating_add(slots, saturating_mul(slot_limit_, bounds_.max_entry_bytes));
+    }
+
+    limits bounds_;
+    std::size_t heaviest_ = 0;
+    std::size_t slot_limit_ = 0;
+    std::size_t real_limit_ = unlimited;
+    slab_type slab_;
+    index_type index_;
+    std::uint32_t newest_ = nil;
+    std::uint32_t oldest_ = nil;
+    std::size_t entries_ = 0;
+    std::size_t bytes_ = 0;
+    std::size_t zombies_ = 0;  // left the cache, still pinned
+    std::size_t pinned_bytes_ = 0;
+    outbox outbox_;
+    timer_wheel* wheel_ = nullptr;
+    time_point start_;
+    std::uint64_t last_ = 0;      // the latest time seen, in nanoseconds since start_
+    std::uint64_t now_tick_ = 0;  // the same, in ticks
+    std::uint64_t base_ = 0;
+    cache_stats stats_;
+    PLATEAU_NO_UNIQUE_ADDRESS hash_type hash_;
+    PLATEAU_NO_UNIQUE_ADDRESS typename Policies::equal equal_;
+    PLATEAU_NO_UNIQUE_ADDRESS allocator_type allocator_;
+};
+
+}
+PLATEAU_NAMESPACE_END

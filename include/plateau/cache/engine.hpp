@@ -1,0 +1,524 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <plateau/arena_bound.hpp>
+#include <plateau/cache/options.hpp>
+#include <plateau/cache/pin.hpp>
+#include <plateau/cache/policies.hpp>
+#include <plateau/cache/shard.hpp>
+#include <plateau/cache/stats.hpp>
+#include <plateau/clock.hpp>
+#include <plateau/config.hpp>
+#include <plateau/detail/checked.hpp>
+#include <plateau/detail/contract.hpp>
+#include <plateau/detail/parts.hpp>
+
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <unistd.h>
+#include <utility>
+
+PLATEAU_NAMESPACE_BEGIN
+namespace detail {
+
+/// An argument of `put` on its way into its slot. A caller's rvalue of the very type stays the caller's until it is
+/// moved into the slot, so that a refused put leaves it untouched; anything else becomes a T here, outside every lock.
+template <class T, class Argument>
+class put_argument {
+    using bare_argument = std::remove_cvref_t<Argument>;
+    static constexpr bool is_t = std::is_same_v<bare_argument, T>;
+    static constexpr bool movable = is_t && !std::is_lvalue_reference_v<Argument> && !std::is_const_v<Argument>;
+    static constexpr bool refers = movable || (is_t && std::is_trivially_copyable_v<T>);
+
+public:
+    explicit put_argument(Argument&& argument) : held_(hold(argument)) {}
+    put_argument(const put_argument&) = delete;
+    put_argument& operator=(const put_argument&) = delete;
+
+    [[nodiscard]] const T& view() const noexcept { return held_; }
+    void construct_at(T* place) {
+        if constexpr (refers && !movable) std::construct_at(place, held_);
+        else std::construct_at(place, std::move(held_));
+    }
+
+private:
+    using held_type = std::conditional_t<movable, T&, std::conditional_t<refers, const T&, T>>;
+
+    static held_type hold(std::remove_reference_t<Argument>& argument) {
+        if constexpr (refers) return argument;
+        else return static_cast<T>(std::forward<Argument>(argument));
+    }
+
+    held_type held_;
+};
+
+/// Integers of different types that mean the same number; a number that K cannot be is nowhere in the cache.
+template <class K, class Q>
+[[nodiscard]] constexpr bool same_number(K key, Q query) noexcept {
+    return (query < Q{}) == (key < K{}) && static_cast<Q>(key) == query;
+}
+
+/// Everything that the public caches have in common: shards, the parts they share, and each operation once.
+template <class K, class V, class Policies, class Access>
+class cache_engine {
+    static_assert(std::is_object_v<K> && std::is_object_v<V> && !std::is_const_v<K> && !std::is_const_v<V>,
+                  "plateau: a cache key and a cache value are plain object types");
+    static_assert(!arena_bound_v<K>,
+                  "plateau: this cache key may point into memory that ends with a request (a pointer, "
+                  "view, span, reference or arena type); store an owning copy, or unowned<T>");
+    static_assert(!arena_bound_v<V>,
+                  "plateau: this cache value may point into memory that ends with a request (a pointer, view, span, "
+                  "reference or arena type); store an owning copy, or unowned<T>");
+    static_assert(std::is_move_constructible_v<K> && std::is_move_constructible_v<V>,
+                  "plateau: a cache moves keys and values into its slab: they must be move constructible");
+    static_assert(std::is_nothrow_destructible_v<K> && std::is_nothrow_destructible_v<V>,
+                  "plateau: the destructors of cache keys and values must not throw");
+
+    using hash_type = typename Policies::hash;
+    using equal_type = typename Policies::equal;
+    using weigher_type = typename Policies::weigher;
+    using clock_type = typename Policies::clock;
+    using listener_type = typename Policies::listener;
+    using allocator_type = typename Policies::allocator;
+
+    static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
+    static_assert(has_pins || std::is_same_v<typename Policies::pins, none>,
+                  "plateau: the pins policy is plateau::counted or plateau::none");
+    static_assert(std::is_same_v<typename Policies::stats, counting> || std::is_same_v<typename Policies::stats, bare>,
+                  "plateau: the stats policy is plateau::counting or plateau::bare");
+    static_assert(clock<clock_type>, "plateau: the clock policy needs `time_point now() const noexcept`");
+    static_assert(std::has_single_bit(Policies::max_page_slots), "plateau: max_page_slots is a power of two");
+    static_assert(std::is_invocable_r_v<std::size_t, const weigher_type&, const K&, const V&>,
+                  "plateau: a cache weigher answers std::size_t for (const K&, const V&)");
+    using told_value = std::conditional_t<has_pins, const V&, V&&>;
+    static_assert(std::is_same_v<listener_type, no_listener> ||
+                      std::is_nothrow_invocable_v<listener_type&, const K&, told_value, removal_cause>,
+                  "plateau: a cache listener is callable with (const K&, V&&, removal_cause), or with (const K&, const "
+                  "V&, removal_cause) where values can be pinned, and is noexcept");
+
+    using shard_type = cache_shard<K, V, Policies, Access>;
+    using session = typename shard_type::session;
+    using core_type = typename shard_type::core_type;
+    static constexpr bool is_shared = !std::is_same_v<Access, sole_access>;
+
+public:
+    static constexpr std::size_t entry_overhead = core_type::entry_overhead;
+
+    template <class... Parts>
+    explicit cache_engine(const cache_options& options, Parts&&... parts)
+        : options_(checked(options)),
+          hash_(copied_part<hash_type>(parts...)),
+          equal_(copied_part<equal_type>(parts...)),
+          weigher_(copied_part<weigher_type>(parts...)),
+          listener_(copied_part<listener_type>(std::forward<Parts>(parts)...)),
+          allocator_(copied_part<allocator_type>(parts...)),
+          clock_(std::in_place, std::forward<Parts>(parts)...),
+          weighs_(needs_weights(options)) {
+        static_assert(
+            (is_one_of<Parts, hash_type, equal_type, weigher_type, listener_type, allocator_type, clock_type> && ...),
+            "plateau: this part is none of the types that the cache's policies name");
+        make_shards();
+    }
+    cache_engine(const cache_engine&) = delete;
+    cache_engine& operator=(const cache_engine&) = delete;
+    ~cache_engine() { abandon_shards(); }
+
+    // ---- look up
+
+    template <class Q>
+    [[nodiscard]] std::optional<V> get(const Q& query) {
+        return get_at(query, [this] { return (*clock_).now(); });
+    }
+    template <class Q>
+    [[nodiscard]] std::optional<V> get(const Q& query, time_point now) {
+        return get_at(query, [now] { return now; });
+    }
+
+    template <class Q>
+    [[nodiscard]] std::optional<V> peek(const Q& query) const {
+        std::optional<V> answer;
+        peek_at(query, [&](const V& value) { answer.emplace(value); });
+        return answer;
+    }
+    template <class Q>
+    [[nodiscard]] bool contains(const Q& query) const {
+        return peek_at(query, [](const V&) {});
+    }
+
+    template <class Q, class F>
+    bool visit(const Q& query, F&& f) {
+        static_assert(std::is_invocable_v<F&, const V&>, "plateau: visit calls f(const V&)");
+        static_assert(!is_shared || std::is_nothrow_invocable_v<F&, const V&>,
+                      "plateau: visit of a shared cache runs f(const V&) under the lock of a shard: f is noexcept");
+        return use(
+            query, [this] { return (*clock_).now(); },
+            [&](core_type& core, std::uint32_t slot) { f(std::as_const(core.at(slot).value)); });
+    }
+
+    template <class Q>
+    [[nodiscard]] plateau::pin<V> pin(const Q& query) {
+        static_assert(has_pins, "plateau: these policies say `pins = none`: name `counted` to pin values");
+        plateau::pin<V> answer(cache_reason::absent);
+        with_key(query, [&](const auto& key) {
+            const std::uint64_t hash = hash_of(key);
+            shard_type& shard = shard_of(hash);
+            session in(shard);
+            const std::uint32_t slot = find_live(*in, hash, key, [this] { return (*clock_).now(); });
+            if (slot == nil) return;
+            if (const cache_reason why = in->pin(slot); why != cache_reason::none) {
+                answer = plateau::pin<V>(why);
+                return;
+            }
+            in->touch(slot);
+            in->count_hit();
+            answer = pin_access<V>::make(in->at(slot).value, shard, slot);
+        });
+        return answer;
+    }
+
+    // ---- change
+
+    template <class Q, class U>
+    put_result put(Q&& query, U&& argument, const put_options& options) {
+        static_assert(std::is_constructible_v<K, Q>, "plateau: put: K cannot be made from this key");
+        static_assert(std::is_constructible_v<V, U>, "plateau: put: V cannot be made from this value");
+        put_argument<K, Q> key(std::forward<Q>(query));
+        put_argument<V, U> value(std::forward<U>(argument));
+        const duration time_to_live = options.time_to_live.value_or(options_.time_to_live);
+        const std::uint64_t hash = hash_of(key.view());
+        shard_type& shard = shard_of(hash);
+        std::size_t held = 0;
+        bool weighed = false;
+        for (;;) {
+            if (!weighed && weighs_.load(std::memory_order_relaxed)) {  // looked at again under the lock
+                held = weigher_(key.view(), value.view());
+                weighed = true;
+            }
+            session in(shard);
+            if (in->weighs() && !weighed) continue;
+            if (in->timed() || time_to_live != forever) in->observe((*clock_).now());
+            return in->put(fold(hash), key, value, held, time_to_live);
+        }
+    }
+
+    template <class Q>
+    bool erase(const Q& query) {
+        bool erased = false;
+        with_key(query, [&](const auto& key) {
+            const std::uint64_t hash = hash_of(key);
+            session in(shard_of(hash));
+            observe(*in);
+            const std::uint32_t slot = in->find(fold(hash), key);
+            if (slot != nil) {
+                erased = !in->expired(slot);
+                in->remove(slot, erased ? removal_cause::erased : removal_cause::expired);
+            }
+            in->reclaim(options_.reclaim_budget);
+        });
+        return erased;
+    }
+
+    template <class F>
+    std::size_t erase_if(F&& chosen, std::size_t budget) {
+        static_assert(std::is_invocable_r_v<bool, F&, const K&, const V&>,
+                      "plateau: erase_if calls f(const K&, const V&)");
+        std::size_t erased = 0;
+        for_each_shard([&](shard_type& shard) {
+            session in(shard);
+            observe(*in);
+            in->for_each([&](std::uint32_t slot) {
+                if (erased == budget || in->expired(slot)) return;
+                const auto& entry = in->at(slot);
+                if (!chosen(std::as_const(entry.key), std::as_const(entry.value))) return;
+                in->remove(slot, removal_cause::erased);
+                ++erased;
+            });
+        });
+        return erased;
+    }
+
+    void clear() noexcept {
+        for_each_shard([](shard_type& shard) {
+            { session(shard)->clear(); }
+            session(shard)->release_if_empty();
+        });
+    }
+
+    std::size_t set_max_entries(std::size_t max_entries) {
+        require_option(max_entries == unlimited || max_entries <= core_type::max_slots, too_many_entries);
+        require_option(max_entries != unlimited || session(*shards_[0])->bounds().max_bytes != unlimited, no_bound);
+        std::size_t evicted = 0;
+        std::size_t i = 0;
+        for_each_shard([&](shard_type& shard) {
+            evicted += session(shard)->set_max_entries(share(max_entries, shard_count_, i++));
+        });
+        return evicted;
+    }
+
+    std::size_t set_max_bytes(std::size_t max_bytes) {
+        require_option(max_bytes != unlimited || session(*shards_[0])->bounds().max_entries != unlimited, no_bound);
+        if (max_bytes != unlimited) start_weighing();
+        std::size_t evicted = 0;
+        std::size_t i = 0;
+        for_each_shard(
+            [&](shard_type& shard) { evicted += session(shard)->set_max_bytes(share(max_bytes, shard_count_, i++)); });
+        return evicted;
+    }
+
+    std::size_t purge_expired(std::size_t budget) {
+        std::size_t removed = 0;
+        for_each_shard([&](shard_type& shard) {
+            if (removed >= budget) return;
+            {
+                session in(shard);
+                observe(*in);
+                removed += in->reclaim(budget - removed);
+            }
+            session(shard)->release_if_empty();
+        });
+        return removed;
+    }
+
+    // ---- read out
+
+    [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
+        std::optional<time_point> earliest;
+        for_each_shard([&](shard_type& shard) {
+            const auto next = session(shard)->next_deadline();
+            if (next && (!earliest || *next < *earliest)) earliest = next;
+        });
+        return earliest;
+    }
+    [[nodiscard]] std::size_t size() const noexcept {
+        std::size_t sum = 0;
+        for_each_shard([&](shard_type& shard) { sum += session(shard)->size(); });
+        return sum;
+    }
+    [[nodiscard]] cache_stats stats() const noexcept {
+        cache_stats sum;
+        for_each_shard([&](shard_type& shard) { sum += session(shard)->stats(); });
+        return sum;
+    }
+    [[nodiscard]] std::size_t memory_ceiling() const noexcept {
+        std::size_t sum = saturating_mul(shard_count_, sizeof(shard_type) + sizeof(shard_type*));
+        for_each_shard([&](shard_type& shard) { sum = saturating_add(sum, session(shard)->memory_ceiling()); });
+        return sum;
+    }
+    void check_invariants() const noexcept {
+        for_each_shard([](shard_type& shard) { session(shard)->check_invariants(); });
+    }
+
+private:
+    static constexpr const char* no_bound =
+        "plateau: a cache needs max_entries or max_bytes: without either it would grow for ever\n";
+    static constexpr const char* too_many_entries = "plateau: cache max_entries is above 2^32 - 2^16\n";
+
+    static const cache_options& checked(const cache_options& options) {
+        require_option(options.max_entries != unlimited || options.max_bytes != unlimited, no_bound);
+        require_option(options.max_entries != 0, "plateau: cache max_entries is 0: nothing could be kept\n");
+        require_option(options.max_bytes != 0, "plateau: cache max_bytes is 0: nothing could be kept\n");
+        require_option(options.max_entry_bytes != 0, "plateau: cache max_entry_bytes is 0: nothing could be kept\n");
+        require_option(options.max_entries == unlimited || options.max_entries <= core_type::max_slots,
+                       too_many_entries);
+        require_option(options.time_to_live > duration::zero(), "plateau: cache time_to_live is not above zero\n");
+        return options;
+    }
+    [[nodiscard]] static bool needs_weights(const cache_options& options) noexcept {
+        return options.max_bytes != unlimited || options.max_entry_bytes != unlimited ||
+               (has_pins && options.max_pinned_bytes != 0 && options.max_pinned_bytes != unlimited);
+    }
+
+    // ---- shards
+
+    template <class F>
+    void for_each_shard(F f) const {
+        for (std::size_t i = 0; i < shard_count_; ++i) f(*shards_[i]);
+    }
+    [[nodiscard]] shard_type& shard_of(std::uint64_t hash) const noexcept {
+        if constexpr (!is_shared) return *shards_[0];
+        else return *shards_[(hash >> 1) >> shard_shift_];
+    }
+    /// The part of a bound that falls to shard i: all parts together are the bound.
+    [[nodiscard]] static std::size_t share(std::size_t bound, std::size_t shards, std::size_t i) noexcept {
+        if (bound == unlimited) return unlimited;
+        return bound / shards + (i < bound % shards);
+    }
+
+    [[nodiscard]] static std::size_t wanted_shards(const cache_options& options) noexcept {
+        if constexpr (!is_shared) return 1;
+        else {
+            std::size_t wanted = Policies::shards;
+            if (wanted == 0) {
+                const long processors = ::sysconf(_SC_NPROCESSORS_ONLN);
+                wanted = std::bit_ceil(4 * static_cast<std::size_t>(processors > 0 ? processors : 1));
+            }
+            wanted = std::bit_floor(wanted < max_shards ? wanted : max_shards);
+            while (wanted > 1 && too_small(options, wanted)) wanted /= 2;
+            return wanted;
+        }
+    }
+    [[nodiscard]] static bool too_small(const cache_options& options, std::size_t shards) noexcept {
+        const std::size_t heaviest = options.max_entry_bytes == unlimited ? Policies::min_shard_entries * entry_overhead
+                                                                          : options.max_entry_bytes;
+        return options.max_entries / shards < Policies::min_shard_entries ||
+               options.max_bytes / shards < saturating_mul<std::size_t>(heaviest, 8);
+    }
+
+    void make_shards() {
+        const std::size_t wanted = wanted_shards(options_);
+        const time_point start = (*clock_).now();
+        shard_list_allocator own(allocator_);
+        shards_ = shard_list_traits::allocate(own, wanted);
+        shard_list_size_ = wanted;
+        shard_shift_ = 63 - static_cast<unsigned>(std::countr_zero(wanted));
+        building_guard whole{this};
+        while (shard_count_ < wanted) {
+            const typename core_type::limits bounds{
+                share(options_.max_entries, wanted, shard_count_), share(options_.max_bytes, wanted, shard_count_),
+                options_.max_entry_bytes, share(options_.max_pinned_bytes, wanted, shard_count_),
+                options_.reclaim_budget};
+            shards_[shard_count_] = shard_type::make(bounds, hash_, equal_, allocator_, start, listener_);
+            ++shard_count_;
+        }
+        whole.engine = nullptr;
+    }
+    void abandon_shards() noexcept {
+        for (; shard_count_ != 0; --shard_count_) shard_type::abandon(shards_[shard_count_ - 1]);
+        shard_list_allocator own(allocator_);
+        shard_list_traits::deallocate(own, shards_, shard_list_size_);
+    }
+    struct building_guard {
+        cache_engine* engine;
+        ~building_guard() {
+            if (engine != nullptr) engine->abandon_shards();
+        }
+    };
+
+    /// Weights from now on, for the entries of today too.
+    void start_weighing() {
+        weighs_.store(true, std::memory_order_relaxed);  // a put that misses it is told under the lock
+        for_each_shard([&](shard_type& shard) { session(shard)->start_weighing(weigher_); });
+    }
+
+    // ---- keys
+
+    template <class Q>
+    [[nodiscard]] std::uint64_t hash_of(const Q& key) const {
+        return spread<hash_type>(static_cast<std::uint64_t>(hash_(key)));
+    }
+
+    /// Calls `f` with the query in a form that hashes and compares as a K does; not at all when no K can equal it.
+    template <class Q, class F>
+    PLATEAU_ALWAYS_INLINE static void with_key(const Q& query, F&& f) {
+        constexpr bool transparent = requires {
+            typename hash_type::is_transparent;
+            typename equal_type::is_transparent;
+        };
+        if constexpr (std::is_same_v<Q, K>) {
+            f(query);
+        } else if constexpr (std::is_integral_v<K> && std::is_integral_v<Q>) {
+            const K key = static_cast<K>(query);
+            if (same_number(key, query)) f(key);
+        } else if constexpr (transparent) {
+            f(query);
+        } else {
+            static_assert(
+                std::is_constructible_v<K, const Q&>,
+                "plateau: this query is not comparable: hash and equality are not transparent, and K cannot be "
+                "made from it");
+            f(K(query));
+        }
+    }
+
+    // ---- the steps of a look-up
+
+    void observe(core_type& core) const noexcept {
+        if (core.timed()) core.observe((*clock_).now());
+    }
+
+    /// Returns: the slot of a live entry, or nil after counting the miss. An expired one is removed.
+    template <class Key, class Now>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::uint32_t find_live(core_type& core, std::uint64_t hash, const Key& key,
+                                                                Now now) {
+        const std::uint32_t slot = core.find(fold(hash), key);
+        if (slot == nil) {
+            core.count_miss();
+            return nil;
+        }
+        if (core.timed()) {
+            core.observe(now());
+            if (core.expired(slot)) [[unlikely]] {
+                core.remove(slot, removal_cause::expired);
+                core.count_miss();
+                return nil;
+            }
+        }
+        return slot;
+    }
+
+    /// Calls `f(core, slot)` for a live entry, which then counts as used. If `f` throws, nothing has changed.
+    template <class Q, class Now, class F>
+    PLATEAU_ALWAYS_INLINE bool use(const Q& query, Now now, F&& f) {
+        bool found = false;
+        with_key(query, [&](const auto& key) {
+            const std::uint64_t hash = hash_of(key);
+            session in(shard_of(hash));
+            const std::uint32_t slot = find_live(*in, hash, key, now);
+            if (slot == nil) return;
+            f(*in, slot);
+            in->touch(slot);
+            in->count_hit();
+            found = true;
+        });
+        return found;
+    }
+
+    template <class Q, class Now>
+    [[nodiscard]] std::optional<V> get_at(const Q& query, Now now) {
+        static_assert(std::is_copy_constructible_v<V>,
+                      "plateau: get hands out a copy: V is not copyable; use visit, or pin");
+        std::optional<V> answer;
+        use(query, now,
+            [&](core_type& core, std::uint32_t slot) { answer.emplace(std::as_const(core.at(slot).value)); });
+        return answer;
+    }
+
+    template <class Q, class F>
+    bool peek_at(const Q& query, F f) const {
+        bool found = false;
+        with_key(query, [&](const auto& key) {
+            const std::uint64_t hash = hash_of(key);
+            session in(shard_of(hash));
+            const std::uint32_t slot = in->find(fold(hash), key);
+            if (slot == nil || (in->timed() && in->expired_at(slot, (*clock_).now()))) return;
+            f(std::as_const(in->at(slot).value));
+            found = true;
+        });
+        return found;
+    }
+
+    using shard_list_allocator = typename std::allocator_traits<allocator_type>::template rebind_alloc<shard_type*>;
+    using shard_list_traits = std::allocator_traits<shard_list_allocator>;
+    static constexpr std::size_t max_shards = 1024;
+
+    shard_type** shards_ = nullptr;
+    std::size_t shard_count_ = 0;
+    std::size_t shard_list_size_ = 0;
+    unsigned shard_shift_ = 63;
+    cache_options options_;
+    PLATEAU_NO_UNIQUE_ADDRESS hash_type hash_;
+    PLATEAU_NO_UNIQUE_ADDRESS equal_type equal_;
+    PLATEAU_NO_UNIQUE_ADDRESS weigher_type weigher_;
+    PLATEAU_NO_UNIQUE_ADDRESS listener_type listener_;
+    PLATEAU_NO_UNIQUE_ADDRESS allocator_type allocator_;
+    shared_part<clock_type> clock_;
+    typename Policies::sync::template atomic<bool> weighs_;
+};
+
+}
+PLATEAU_NAMESPACE_END

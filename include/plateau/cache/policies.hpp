@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <plateau/clock.hpp>
+#include <plateau/config.hpp>
+#include <plateau/describe.hpp>
+#include <plateau/fwd.hpp>
+#include <plateau/hash.hpp>
+#include <plateau/owned_bytes.hpp>
+#include <plateau/sync.hpp>
+
+#include <cstddef>
+#include <memory>
+
+PLATEAU_NAMESPACE_BEGIN
+
+/// Equality by `==`, across types.
+struct any_equal {
+    using is_transparent = void;
+    template <class A, class B>
+    [[nodiscard]] constexpr bool operator()(const A& a, const B& b) const noexcept(noexcept(a == b)) {
+        return a == b;
+    }
+};
+
+/// Nobody wants to know what leaves the cache.
+struct no_listener {};
+
+/// The `pins` policy. `counted`: the cache has `pin`, at 4 bytes an entry. `none`: it has not.
+struct counted {};
+struct none {};
+
+/// What changes the layout or the cost of a cache. Derive, override with `using`, and name the result as the cache's
+/// last template argument. Objects of these types follow the options in the constructor where they have state.
+struct cache_policies {
+    using hash = keyed_hash;              ///< `std::uint64_t f(const Q&)`; `is_transparent` lets look-ups skip the K
+    using equal = any_equal;              ///< `bool f(const K&, const Q&)`
+    using weigher = owned_bytes_weigher;  ///< `std::size_t f(const K&, const V&)`: bytes beside the entry's own slot
+    using clock = coarse_clock;
+    /// `f(const K&, V&&, removal_cause) noexcept`, after the fact; `const V&` where values can be pinned.
+    using listener = no_listener;
+    using pins = none;
+    using allocator = std::allocator<std::byte>;
+    using stats = counting;
+    using sync = default_sync;
+
+    /// Internal constants, here so that tests can shrink them.
+    static constexpr duration tick{std::int64_t{1} << 24};    ///< resolution of deadlines
+    static constexpr std::size_t max_page_slots = 1024;       ///< entries a page of the slab, at most; a power of two
+    static constexpr std::size_t max_page_bytes = 64 * 1024;  ///< bytes a page, unless 16 entries need more
+    static constexpr std::size_t outbox_slots = 4;  ///< entries that may be on their way out while new ones come in
+};
+
+/// The same for caches that threads share.
+struct concurrent_cache_policies : cache_policies {
+    using pins = counted;
+
+    static constexpr std::size_t outbox_slots = 16;
+    static constexpr std::size_t shards = 0;              ///< a power of two; 0: four for each processor
+    static constexpr std::size_t min_shard_entries = 64;  ///< fewer shards rather than smaller ones
+};
+
+PLATEAU_NAMESPACE_END

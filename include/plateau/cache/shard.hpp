@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <plateau/cache/core.hpp>
+#include <plateau/cache/pin.hpp>
+#include <plateau/config.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+PLATEAU_NAMESPACE_BEGIN
+namespace detail {
+
+/// Entry to a structure that one thread uses at a time. Entering twice is a call from inside a visit, a predicate, an
+/// equality or a copy: trapped, because the caller below would go on in a structure that has changed.
+class sole_access {
+public:
+    void enter() noexcept {
+        PLATEAU_EXPECTS(!entered_, "a cache was called from inside its own visit, predicate, equality or value copy");
+        entered_ = true;
+    }
+    void leave() noexcept { entered_ = false; }
+    [[nodiscard]] static const void* self() noexcept { return nullptr; }
+
+private:
+    bool entered_ = false;
+};
+
+/// The same for threads that share the structure: others wait, the holder itself is trapped instead of deadlocked.
+template <class Sync>
+class shared_access {
+public:
+    void enter() noexcept {
+        // Relaxed: only the thread that wrote its own name can read it here.
+        PLATEAU_EXPECTS(holder_.load(std::memory_order_relaxed) != self(),
+                        "a cache was called from inside its own visit, predicate, equality or value copy");
+        mutex_.lock();
+        holder_.store(self(), std::memory_order_relaxed);
+    }
+    void leave() noexcept {
+        holder_.store(nullptr, std::memory_order_relaxed);
+        mutex_.unlock();
+    }
+    [[nodiscard]] static const void* self() noexcept { return Sync::thread_id(); }
+
+private:
+    typename Sync::mutex mutex_;
+    typename Sync::template atomic<const void*> holder_{nullptr};
+};
+
+/// A cache core, who may enter it, and how entries end.
+///
+/// Protocol of an end: under exclusion the entry leaves the structure and goes to the core's outbox. The session that
+/// put it there, before it returns and no longer excluding anybody, tells the listener, destroys key and value, and
+/// enters again to give the slots back. What those calls remove in turn is appended to the queue of the session that is
+/// already at it on the same thread: a chain of destructors takes no stack, however long it is.
+template <class K, class V, class Policies, class Access>
+class cache_shard : public pin_home {
+public:
+    using core_type = cache_core<K, V, Policies>;
+    using listener_type = typename Policies::listener;
+
+    cache_shard(const typename core_type::limits& bounds, const typename Policies::hash& hash,
+                const typename Policies::equal& equal, const typename Policies::allocator& allocator, time_point start,
+                listener_type& listener)
+        : pin_home{&release},
+          core_(bounds, hash, equal, allocator, start),
+          listener_(&listener),
+          allocator_(allocator) {}
+
+    /// Excludes others from construction to destruction, which sees out what was removed meanwhile.
+    class session {
+    public:
+        explicit session(cache_shard& shard) noexcept : shard_(shard) { shard_.access_.enter(); }
+        session(const session&) = delete;
+        session& operator=(const session&) = delete;
+        ~session() {
+            if (shard_.core_.outbox_empty()) [[likely]]
+                shard_.access_.leave();
+            else shard_.see_out();
+        }
+        [[nodiscard]] core_type* operator->() const noexcept { return &shard_.core_; }
+        [[nodiscard]] core_type& operator*() const noexcept { return shard_.core_; }
+
+    private:
+        cache_shard& shard_;
+    };
+
+    /// The cache is at its end: the shard goes now, or with its last pin.
+    static void abandon(cache_shard* shard) noexcept {
+        {
+            session last(*shard);
+            last->close();
+        }
+        shard->access_.enter();
+        shard->listener_ = nullptr;
+        shard->leave_for_good();
+    }
+
+    [[nodiscard]] static cache_shard* make(const typename core_type::limits& bounds,
+                                           const typename Policies::hash& hash, const typename Policies::equal& equal,
+                                           const typename Policies::allocator& allocator, time_point start,
+                                           listener_type& listener) {
+        shard_allocator own(allocator);
+        memory_guard memory{own, shard_traits::allocate(own, 1)};
+        std::construct_at(memory.shard, bounds, hash, equal, allocator, start, listener);
+        return std::exchange(memory.shard, nullptr);
+    }
+
+private:
+    using shard_allocator =
+        typename std::allocator_traits<typename Policies::allocator>::template rebind_alloc<cache_shard>;
+    using shard_traits = std::allocator_traits<shard_allocator>;
+    using node = typename core_type::node;
+
+    struct memory_guard {
+        shard_allocator& allocator;
+        cache_shard* shard;
+        ~memory_guard() {
+            if (shard != nullptr) shard_traits::deallocate(allocator, shard, 1);
+        }
+    };
+
+    /// A thread that is seeing entries out. Stands on that thread's stack; linked and filled under exclusion.
+    struct usher {
+        const void* thread;
+        usher* next;
+        typename core_type::outbox queue;
+    };
+    struct departure {
+        node* entry;
+        std::uint32_t slot;
+        removal_cause cause;
+        bool told;
+        bool held;  ///< others have it pinned: the last of them ends it
+    };
+    static constexpr std::size_t batch = 16;
+
+    /// Expects: entered, and something in the outbox. Leaves.
+    PLATEAU_COLD void see_out() noexcept {
+        for (usher* other = ushers_; other != nullptr; other = other->next) {
+            if (other->thread != Access::self()) continue;
+            core_.move_outbox(other->queue);
+            access_.leave();
+            return;
+        }
+        usher own{Access::self(), ushers_, {}};
+        ushers_ = &own;
+        core_.move_outbox(own.queue);
+        while (own.queue.first != nil) see_out_some(own.queue);
+        usher** link = &ushers_;
+        while (*link != &own) link = &(*link)->next;
+        *link = own.next;
+        access_.leave();
+    }
+
+    /// Expects: entered. Leaves, and enters again.
+    void see_out_some(typename core_type::outbox& queue) noexcept {
+        departure leaving[batch];
+        std::size_t count = 0;
+        while (count < batch && queue.first != nil) {
+            const std::uint32_t slot = core_.pop(queue);
+            node& entry = core_.at(slot);
+            leaving[count++] = {&entry, slot, core_type::cause_of(entry), core_type::was_told(entry),
+                                core_.pinned(slot)};
+            if (core_.pinned(slot)) core_.hold(slot);
+        }
+        access_.leave();
+        for (std::size_t i = 0; i < count; ++i) {
+            const departure& one = leaving[i];
+            if (!one.told) tell(*one.entry, one.cause);
+            if (one.held) continue;
+            std::destroy_at(std::addressof(one.entry->value));
+            std::destroy_at(std::addressof(one.entry->key));
+        }
+        access_.enter();
+        for (std::size_t i = 0; i < count; ++i) {
+            if (!leaving[i].held) core_.give_back(leaving[i].slot);
+            else if (core_.unpin(leaving[i].slot)) core_.retire_told(leaving[i].slot);
+        }
+        core_.move_outbox(queue);
+    }
+
+    void tell([[maybe_unused]] node& entry, [[maybe_unused]] removal_cause cause) noexcept {
+        if constexpr (!std::is_same_v<listener_type, no_listener>) {
+            if constexpr (std::is_same_v<typename Policies::pins, counted>)
+                (*listener_)(std::as_const(entry.key), std::as_const(entry.value), cause);
+            else (*listener_)(std::as_const(entry.key), std::move(entry.value), cause);
+        }
+    }
+
+    static void release(pin_home* home, std::uint32_t slot) noexcept {
+        if constexpr (std::is_same_v<typename Policies::pins, counted>) {
+            auto* const self = static_cast<cache_shard*>(home);
+            {
+                session in(*self);
+                if (!in->unpin(slot)) return;
+                in->retire_told(slot);
+            }
+            self->access_.enter();
+            if (self->listener_ == nullptr) self->leave_for_good();
+            else self->access_.leave();
+        }
+    }
+
+    /// Expects: entered, and the cache has ended. Leaves, and ends the shard unless something in it is pinned.
+    void leave_for_good() noexcept {
+        const bool last = core_.idle();
+        access_.leave();
+        if (!last) return;
+        shard_allocator own(allocator_);
+        std::destroy_at(this);
+        shard_traits::deallocate(own, this, 1);
+    }
+
+    Access access_;
+    core_type core_;
+    usher* ushers_ = nullptr;
+    listener_type* listener_;  // null once the cache has ended
+    PLATEAU_NO_UNIQUE_ADDRESS typename Policies::allocator allocator_;
+};
+
+}
+PLATEAU_NAMESPACE_END

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <plateau/cache/chunk_index.hpp>
+#include <plateau/cache/timer_wheel.hpp>
+#include <plateau/config.hpp>
+#include <plateau/detail/checked.hpp>
+#include <plateau/detail/poison.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+PLATEAU_NAMESPACE_BEGIN
+namespace detail {
+
+struct nothing {};
+
+/// One entry: its neighbours in the list it stands in, part of its hash if that is not computed anew, key and value.
+/// The two unions are alive while the entry is; beyond that, `next` links free slots and those on their way out, and
+/// `previous` then holds the cause.
+template <class K, class V, bool KeepsHash>
+struct cache_node {
+    cache_node() noexcept {}
+    cache_node(const cache_node&) = delete;
+    cache_node& operator=(const cache_node&) = delete;
+    ~cache_node() {}
+
+    std::uint32_t previous;
+    std::uint32_t next;
+    PLATEAU_NO_UNIQUE_ADDRESS std::conditional_t<KeepsHash, std::uint32_t, nothing> hash;
+    union {
+        K key;
+    };
+    union {
+        V value;
+    };
+};
+
+/// Slots for nodes, in pages that never move, with columns beside them that exist only where they are needed: a weight,
+/// a deadline, a count of pins.
+///
+/// New entries go to the page that has been open longest until it is full. So pages whose entries have left stay empty
+/// and can be given back (`release_empty_page`), whichever slots the evictions happened to free.
+///
+/// Complexity: O(1), a page at a time. Throws: what the allocator throws; then nothing has changed.
+template <class Node, class Allocator, std::size_t MaxPageSlots, std::size_t MaxPageBytes, bool HasPins>
+class slab {
+    template <class T>
+    using allocator_for = typename std::allocator_traits<Allocator>::template rebind_alloc<T>;
+
+public:
+    static constexpr std::size_t page_slots =
+        std::bit_floor(MaxPageBytes / sizeof(Node) < 16 ? (MaxPageSlots < 16 ? MaxPageSlots : std::size_t{16})
+                       : MaxPageBytes / sizeof(Node) > MaxPageSlots ? MaxPageSlots
+                                                                    : MaxPageBytes / sizeof(Node));
+    /// Bytes of one slot with every column there may be.
+    static constexpr std::size_t slot_bytes =
+        sizeof(Node) + sizeof(std::uint32_t) + sizeof(timer_cell) + (HasPins ? sizeof(std::uint32_t) : 0);
+
+    explicit slab(const Allocator& allocator) noexcept : allocator_(allocator) {}
+    slab(const slab&) = delete;
+    slab& operator=(const slab&) = delete;
+    ~slab() { release(); }
+
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE Node& node(std::uint32_t slot) const noexcept {
+        return nodes_[slot / page_slots][slot % page_slots];
+    }
+    [[nodiscard]] timer_cell& timer(std::uint32_t slot) const noexcept {
+        return pages_[slot / page_slots].timers[slot % page_slots];
+    }
+    [[nodiscard]] std::uint32_t& weight(std::uint32_t slot) const noexcept {
+        return pages_[slot / page_slots].weights[slot % page_slots];
+    }
+    [[nodiscard]] std::uint32_t& pins(std::uint32_t slot) const noexcept {
+        return pages_[slot / page_slots].pins[slot % page_slots];
+    }
+
+    /// Returns: a slot, or nil when `limit` are taken already.
+    [[nodiscard]] std::uint32_t take(std::size_t limit) {
+        if (used_ >= limit) return nil;
+        if (first_open_ == nil && !open_page(limit)) return nil;
+        page& from = pages_[first_open_];
+        std::uint32_t slot = from.first_free;
+        if (slot != nil) from.first_free = node(slot).next;
+        else slot = static_cast<std::uint32_t>(first_open_ * page_slots) + from.fresh++;
+        ++from.used;
+        ++used_;
+        if (from.used == 1) --empty_pages_;
+        if (from.used == from.slots) close(first_open_);
+        unpoison(contents(slot), contents_bytes);
+        return slot;
+    }
+
+    /// Effects: the slot is free again. Expects: its key and value have ended.
+    void give_back(std::uint32_t slot) noexcept {
+        const auto id = static_cast<std::uint32_t>(slot / page_slots);
+        page& to = pages_[id];
+        if (to.used == to.slots) open(id);
+        node(slot).next = to.first_free;
+        to.first_free = slot;
+        --to.used;
+        --used_;
+        if (to.used == 0) ++empty_pages_;
+        poison(contents(slot), contents_bytes);
+    }
+
+    /// Effects: from now on each slot has a deadline; those that exist already have `never`.
+    void add_timers() {
+        if (has_timers_) return;
+        add_column(&page::timers);
+        for (std::uint32_t id = 0; id < page_count_; ++id) fill_timers(pages_[id]);
+        has_timers_ = true;
+    }
+    /// Effects: from now on each slot has a weight; those that exist already have `weight`.
+    void add_weights(std::uint32_t weight) {
+        add_column(&page::weights);
+        for (std::uint32_t id = 0; id < page_count_; ++id)
+            for (std::uint32_t i = 0; i < pages_[id].slots; ++i) std::construct_at(pages_[id].weights + i, weight);
+        has_weights_ = true;
+    }
+    void drop_weights() noexcept {
+        column_guard<std::uint32_t> all{*this, &page::weights, page_count_};
+        has_weights_ = false;
+    }
+    [[nodiscard]] bool has_timers() const noexcept { return has_timers_; }
+    [[nodiscard]] bool has_weights() const noexcept { return has_weights_; }
+
+    /// Effects: gives one page back in which nothing lives. Returns: false when there is none.
+    bool release_empty_page() noexcept {
+        if (empty_pages_ == 0) return false;
+        std::uint32_t id = last_open_;  // opened last, so probably empty
+        while (pages_[id].used != 0) id = pages_[id].previous;
+        release_page(id);
+        return true;
+    }
+
+    /// Effects: gives all memory back. Expects: no slot is taken.
+    void release() noexcept {
+        for (std::uint32_t id = 0; id < page_count_; ++id)
+            if (nodes_[id] != nullptr) release_page(id);
+        give(nodes_, table_size_);
+        give(pages_, table_size_);
+        nodes_ = nullptr;
+        pages_ = nullptr;
+        page_count_ = 0;
+        table_size_ = 0;
+        spare_ids_ = nil;
+    }
+
+    [[nodiscard]] std::size_t used() const noexcept { return used_; }
+    /// Bytes of pages and tables in which no entry stands.
+    [[nodiscard]] std::size_t idle_bytes() const noexcept {
+        const std::size_t slot = sizeof(Node) + (has_timers_ ? sizeof(timer_cell) : 0) +
+                                 (has_weights_ ? sizeof(std::uint32_t) : 0) + (HasPins ? sizeof(std::uint32_t) : 0);
+        return bytes_ - used_ * slot;
+    }
+    /// Bytes asked from the allocator and not given back.
+    [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+
+    /// The most bytes that pages for `slots` slots come to, tables included.
+    [[nodiscard]] static constexpr std::size_t bytes_for(std::size_t slots) noexcept {
+        const std::size_t rounded = saturating_add(slots, min_page_slots);
+        const std::size_t tables = 3 * saturating_add(rounded / page_slots, min_table) * (sizeof(page) + sizeof(Node*));
+        return saturating_add(saturating_mul(rounded, slot_bytes), tables);
+    }
+    static constexpr std::size_t page_bytes = page_slots * slot_bytes;
+
+    /// Every slot is taken, free, or was never taken; a page is in the open list exactly while it has room.
+    void check_invariants() const noexcept {
+        std::size_t used = 0;
+        std::size_t empty = 0;
+        std::size_t with_room = 0;
+        for (std::uint32_t id = 0; id < page_count_; ++id) {
+            const page& at = pages_[id];
+            if (at.slots == 0) continue;
+            std::uint32_t free = 0;
+            for (std::uint32_t slot = at.first_free; slot != nil; slot = node(slot).next) ++free;
+            PLATEAU_EXPECTS(at.used + free == at.fresh && at.fresh <= at.slots, "slab: every slot is accounted for");
+            used += at.used;
+            empty += at.used == 0;
+            with_room += at.used < at.slots;
+        }
+        for (std::uint32_t id = first_open_; id != nil; id = pages_[id].next) --with_room;
+        PLATEAU_EXPECTS(with_room == 0, "slab: a page is open exactly while it has room");
+        PLATEAU_EXPECTS(used == used_ && empty == empty_pages_, "slab: the sums are those of the pages");
+    }
+
+private:
+    static constexpr std::size_t min_page_slots = page_slots < 4 ? page_slots : 4;
+    static constexpr std::size_t min_table = 4;
+    static constexpr std::size_t contents_bytes = sizeof(Node) - 2 * sizeof(std::uint32_t);
+    /// The last slot numbers are names of timer lists, and nil.
+    static constexpr std::size_t max_pages = (std::size_t{1} << 32) / page_slots - (0x1'0000 / page_slots + 1);
+
+    struct page {
+        timer_cell* timers;
+        std::uint32_t* weights;
+        std::uint32_t* pins;
+        std::uint32_t slots;
+        std::uint32_t used;
+        std::uint32_t fresh;       ///< slots from here on were never taken
+        std::uint32_t first_free;  ///< list of those that were, and came back
+        std::uint32_t previous;    ///< in the list of open pages, oldest first
+        std::uint32_t next;        ///< also links the numbers of pages that were given back
+    };
+
+    [[nodiscard]] void* contents(std::uint32_t slot) const noexcept {
+        return reinterpret_cast<unsigned char*>(&node(slot)) + 2 * sizeof(std::uint32_t);
+    }
+
+    template <class T>
+    [[nodiscard]] T* get(std::size_t count) {
+        allocator_for<T> allocator(allocator_);
+        T* const memory = std::allocator_traits<allocator_for<T>>::allocate(allocator, count);
+        bytes_ += count * sizeof(T);
+        return memory;
+    }
+    template <class T>
+    void give(T* memory, std::size_t count) noexcept {
+        if (memory == nullptr) return;
+        allocator_for<T> allocator(allocator_);
+        std::allocator_traits<allocator_for<T>>::deallocate(allocator, memory, count);
+        bytes_ -= count * sizeof(T);
+    }
+
+    void open(std::uint32_t id) noexcept {
+        pages_[id].previous = last_open_;
+        pages_[id].next = nil;
+        if (last_open_ != nil) pages_[last_open_].next = id;
+        else first_open_ = id;
+        last_open_ = id;
+    }
+    void close(std::uint32_t id) noexcept {
+        const page& done = pages_[id];
+        if (done.previous != nil) pages_[done.previous].next = done.next;
+        else first_open_ = done.next;
+        if (done.next != nil) pages_[done.next].previous = done.previous;
+        else last_open_ = done.previous;
+    }
+
+    PLATEAU_COLD bool open_page(std::size_t limit) {
+        if (spare_ids_ == nil && page_count_ == table_size_ && !grow_table()) return false;
+        const std::size_t wanted = limit - used_;  // every page is full: as many slots as are taken
+        page fresh{};
+        fresh.slots = static_cast<std::uint32_t>(
+            wanted >= page_slots ? page_slots : (wanted < min_page_slots ? min_page_slots : wanted));
+        fresh.first_free = nil;
+        page_guard whole{*this, fresh, get<Node>(fresh.slots)};
+        if (has_timers_) fresh.timers = get<timer_cell>(fresh.slots);
+        if (has_weights_) fresh.weights = get<std::uint32_t>(fresh.slots);
+        if constexpr (HasPins) fresh.pins = get<std::uint32_t>(fresh.slots);
+        Node* const nodes = whole.keep();
+
+        for (std::uint32_t i = 0; i < fresh.slots; ++i) std::construct_at(nodes + i);
+        if (has_timers_) fill_timers(fresh);
+        std::uint32_t id = spare_ids_;
+        if (id != nil) spare_ids_ = pages_[id].next;
+        else id = page_count_++;
+        nodes_[id] = nodes;
+        std::construct_at(pages_ + id, fresh);
+        ++empty_pages_;
+        open(id);
+        return true;
+    }
+
+    /// Gives the parts of a page back when a later part of it could not be had.
+    struct page_guard {
+        slab& owner;
+        page& parts;
+        Node* nodes;
+        Node* keep() noexcept { return std::exchange(nodes, nullptr); }
+        ~page_guard() {
+            if (nodes != nullptr) owner.give_parts(parts, nodes);
+        }
+    };
+
+    void give_parts(const page& parts, Node* nodes) noexcept {
+        give(nodes, parts.slots);
+        give(parts.timers, parts.slots);
+        give(parts.weights, parts.slots);
+        give(parts.pins, parts.slots);
+    }
+
+    void release_page(std::uint32_t id) noexcept {
+        close(id);
+        unpoison(nodes_[id], pages_[id].slots * sizeof(Node));
+        give_parts(pages_[id], nodes_[id]);
+        nodes_[id] = nullptr;
+        pages_[id] = page{};
+        pages_[id].next = spare_ids_;
+        spare_ids_ = id;
+        --empty_pages_;
+    }
+
+    bool grow_table() {
+        if (page_count_ >= max_pages) return false;
+        const std::size_t size = table_size_ == 0 ? min_table : 2 * table_size_;
+        table_guard nodes{*this, get<Node*>(size), size};
+        page* const pages = get<page>(size);
+        for (std::uint32_t id = 0; id < page_count_; ++id) {
+            nodes.table[id] = nodes_[id];
+            std::construct_at(pages + id, pages_[id]);
+        }
+        give(nodes_, table_size_);
+        give(pages_, table_size_);
+        nodes_ = std::exchange(nodes.table, nullptr);
+        pages_ = pages;
+        table_size_ = size;
+        return true;
+    }
+
+    struct table_guard {
+        slab& owner;
+        Node** table;
+        std::size_t size;
+        ~table_guard() { owner.give(table, size); }
+    };
+
+    static void fill_timers(const page& of) noexcept {
+        for (std::uint32_t i = 0; of.slots != 0 && of.timers != nullptr && i < of.slots; ++i)
+            std::construct_at(of.timers + i, timer_cell{timer_cell::never, nil, nil});
+    }
+
+    /// All or nothing: a column is added to every page, or to none.
+    template <class T>
+    void add_column(T* page::*column) {
+        column_guard<T> made{*this, column, 0};
+        for (; made.pages < page_count_; ++made.pages) {
+            page& to = pages_[made.pages];
+            if (to.slots != 0) to.*column = get<T>(to.slots);
+        }
+        made.pages = 0;
+    }
+
+    template <class T>
+    struct column_guard {
+        slab& owner;
+        T* page::*column;
+        std::uint32_t pages;
+        ~column_guard() {
+            for (std::uint32_t id = 0; id < pages; ++id) {
+                page& from = owner.pages_[id];
+                owner.give(from.*column, from.slots);
+                from.*column = nullptr;
+            }
+        }
+    };
+
+    Node** nodes_ = nullptr;
+    page* pages_ = nullptr;
+    std::uint32_t first_open_ = nil;
+    std::uint32_t last_open_ = nil;
+    std::uint32_t page_count_ = 0;
+    std::uint32_t spare_ids_ = nil;
+    std::size_t table_size_ = 0;
+    std::size_t empty_pages_ = 0;
+    std::size_t used_ = 0;
+    std::size_t bytes_ = 0;
+    bool has_timers_ = false;
+    bool has_weights_ = false;
+    PLATEAU_NO_UNIQUE_ADDRESS Allocator allocator_;
+};
+
+}
+PLATEAU_NAMESPACE_END

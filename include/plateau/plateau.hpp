@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/// plateau: memory that rises while a service warms up, and then stays flat.
+
+#include <plateau/cache.hpp>  // maps that forget: bounded by entries, bytes and time
+#include <plateau/watch.hpp>  // knowing: exact accounts, memory samples, a verdict, a declared ceiling
+
+#include <plateau/executor.hpp>  // the ground floor that the rooms' signatures speak of
+#include <plateau/literals.hpp>
+#include <plateau/result.hpp>
+#include <plateau/stop.hpp>
+#include <plateau/version.hpp>
