@@ -84,6 +84,7 @@ struct unowned {
 
     constexpr operator const T&() const noexcept PLATEAU_LIFETIMEBOUND { return value; }
     friend constexpr bool operator==(const unowned&, const unowned&) = default;
+    friend constexpr bool operator==(const unowned& a, const T& b) { return a.value == b; }
 };
 
 PLATEAU_NAMESPACE_END

@@ -7,6 +7,7 @@
 #include <concepts>
 #include <cstddef>
 #include <memory>
+#include <type_traits>
 
 PLATEAU_NAMESPACE_BEGIN
 
@@ -28,9 +29,9 @@ struct no_charge {
 class charge_ref {
 public:
     template <charge C>
-        requires(!std::same_as<C, charge_ref>)
+        requires(!std::same_as<std::remove_cv_t<C>, charge_ref>)
     constexpr charge_ref(C& budget PLATEAU_LIFETIMEBOUND) noexcept
-        : object_(std::addressof(budget)), calls_(&calls_of<C>) {}
+        : object_(const_cast<void*>(static_cast<const volatile void*>(std::addressof(budget)))), calls_(&calls_of<C>) {}
 
     template <charge C>
         requires(!std::same_as<std::remove_cvref_t<C>, charge_ref> && !std::is_lvalue_reference_v<C>)

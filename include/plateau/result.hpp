@@ -35,7 +35,8 @@ public:
     template <class U = T>
         requires(std::is_constructible_v<T, U&&> && !std::is_same_v<std::remove_cvref_t<U>, result> &&
                  !std::is_same_v<std::remove_cvref_t<U>, Reason>)
-    constexpr result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>)
+    constexpr explicit(!std::is_convertible_v<U&&, T>)
+        result(U&& value) noexcept(std::is_nothrow_constructible_v<T, U&&>)
         : value_(std::forward<U>(value)), reason_(Reason::none) {}
 
     /// Expects: `why` is not `none`.

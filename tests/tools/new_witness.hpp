@@ -7,6 +7,7 @@
 /// with a sentence: the replacements hide those mistakes from the address sanitizer, so they look for them themselves.
 /// Under the address sanitizer the size in front is poisoned, so that an underflow is still seen.
 /// Allocation is a fault point of kind fault::operator_new.
+/// Not there under the thread sanitizer, where whoever asks it ends the process: [race] cases do without.
 #pragma once
 
 #include <cstdint>

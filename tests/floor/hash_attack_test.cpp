@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+// Keys that a stranger chose so that a hash without a secret puts them all into one bucket. Counted are buckets, not
+// times.
+#include "tools/catch.hpp"
+#include "tools/random.hpp"
+
+#include <plateau/hash.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+using plateau::keyed_hash;
+
+namespace {
+
+constexpr std::size_t count = 1U << 14U;
+
+/// The longest of as many buckets as there are keys, over each run of bits an index might take.
+template <class Key, class Hash>
+std::size_t longest_bucket(const std::vector<Key>& keys, const Hash& hash) {
+    std::size_t longest = 0;
+    for (const unsigned shift : {0U, 7U, 18U, 25U, 50U}) {
+        std::vector<std::uint32_t> buckets(count);
+        for (const Key& key : keys) ++buckets[(static_cast<std::uint64_t>(hash(key)) >> shift) % count];
+        longest = std::max<std::size_t>(longest, *std::max_element(buckets.begin(), buckets.end()));
+    }
+    return longest;
+}
+
+/// Three times what random keys do: they fill the longest of 16384 buckets with 6 to 8, and with 10 once in 10^4 draws.
+constexpr std::size_t bar = 24;
+
+std::vector<std::uint64_t> multiples(std::uint64_t step) {
+    std::vector<std::uint64_t> keys(count);
+    for (std::size_t i = 0; i < count; ++i) keys[i] = i * step;
+    return keys;
+}
+
+struct std_hash {
+    template <class T>
+    std::size_t operator()(const T& key) const {
+        return std::hash<T>{}(key);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("the measure of this file finds the collapse of a hash without a secret", "[floor][unit]") {
+    CHECK(longest_bucket(multiples(std::uint64_t{1} << 14U), std_hash{}) == count);
+    CHECK(longest_bucket(multiples(1), std_hash{}) > bar);
+}
+
+TEST_CASE("random keys stay below a third of the bar", "[floor][unit]") {
+    plateau_test::random_source random{"random keys"};
+    INFO(plateau_test::random_source::repeat());
+    std::vector<std::uint64_t> keys(count);
+    for (auto& key : keys) key = random.next();
+    CHECK(longest_bucket(keys, keyed_hash{}) <= bar / 2);
+}
+
+TEST_CASE("multiples of powers of two spread", "[floor][unit]") {
+    // Several secrets each: with a single product one in fifty of them was bad.
+    for (unsigned k = 0; k <= 50; ++k) {
+        CAPTURE(k);
+        const auto keys = multiples(std::uint64_t{1} << k);
+        for (int secret = 0; secret < 4; ++secret) CHECK(longest_bucket(keys, keyed_hash{}) <= bar);
+    }
+}
+
+TEST_CASE("multiples of the primes that std::unordered_map sizes itself by spread", "[floor][unit]") {
+    std::unordered_set<std::uint64_t> set;
+    for (std::size_t reserved = 10; reserved < 200'000; reserved *= 2) {
+        set.rehash(reserved);
+        const std::uint64_t prime = set.bucket_count();
+        CAPTURE(prime);
+        const auto keys = multiples(prime);
+        CHECK(longest_bucket(keys, keyed_hash{}) <= bar);
+    }
+}
+
+TEST_CASE("numbers around public multipliers and constants spread", "[floor][unit]") {
+    // The odd constants of splitmix, wyhash, Fibonacci hashing and of our own unkeyed_hash: known to whoever attacks.
+    for (const std::uint64_t constant : {0x9e3779b97f4a7c15U, 0xbf58476d1ce4e5b9U, 0xa0761d6478bd642fU,
+                                         0xe7037ed1a0b428dbU, 0xc2b2ae3d27d4eb4fU, 0x100000001b3U}) {
+        CAPTURE(constant);
+        CHECK(longest_bucket(multiples(constant), keyed_hash{}) <= bar);
+        std::vector<std::uint64_t> near(count);
+        for (std::size_t i = 0; i < count; ++i) near[i] = constant ^ (std::uint64_t{i} << 48U);
+        CHECK(longest_bucket(near, keyed_hash{}) <= bar);
+    }
+}
+
+TEST_CASE("sixteen-byte strings that are one hash to a public-constant wyhash spread", "[floor][unit]") {
+    // A half equal to a public constant makes one factor of the first product 0, whatever the other half is.
+    for (const std::uint64_t constant :
+         {0xa0761d6478bd642fU, 0xe7037ed1a0b428dbU, 0x8ebc6af09c88c6e3U, 0x9e3779b97f4a7c15U}) {
+        std::vector<std::string> keys;
+        for (std::uint64_t i = 0; i < count; ++i) {
+            std::string key(16, '\0');
+            std::memcpy(key.data(), &constant, 8);
+            std::memcpy(key.data() + 8, &i, 8);
+            keys.push_back(key);
+        }
+        CHECK(longest_bucket(keys, keyed_hash{}) <= bar);
+    }
+}
+
+TEST_CASE("strings in one chain of std::hash spread", "[floor][unit]") {
+    // Searched for: strings whose std::hash agrees in the low bits that choose among 64 buckets.
+    std::vector<std::string> keys;
+    for (std::uint64_t i = 0; keys.size() < count; ++i) {
+        std::string key = "/product/" + std::to_string(i);
+        if (std::hash<std::string>{}(key) % 64 == 0) keys.push_back(std::move(key));
+    }
+    CHECK(longest_bucket(keys, std_hash{}) > bar);
+    CHECK(longest_bucket(keys, keyed_hash{}) <= bar);
+}
+
+TEST_CASE("strings that extend one another spread", "[floor][unit]") {
+    std::vector<std::string> zeros;
+    for (std::size_t i = 0; i < 2'048; ++i) zeros.emplace_back(i, '\0');
+    CHECK(longest_bucket(zeros, keyed_hash{}) <= bar / 2);
+    const keyed_hash hash;
+    std::unordered_set<std::uint64_t> distinct;
+    for (const auto& key : zeros) distinct.insert(hash(key));
+    CHECK(distinct.size() == zeros.size());
+}

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// expect: this key has no hash; give it
+#include <plateau/hash.hpp>
+
+struct point {
+    int x;
+    int y;
+};
+#if defined(CONTROL)
+void hash_append(plateau::siphash13& to, const point& p) noexcept {
+    plateau::hash_append(to, p.x);
+    plateau::hash_append(to, p.y);
+}
+#endif
+
+auto hash(const point& p) { return plateau::keyed_hash{}(p); }
