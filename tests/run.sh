@@ -89,7 +89,7 @@ have_catch2() {
     done
     return 1
 }
-have_format() { have clang-format-14 || { have clang-format && clang-format --version | grep -q 'version 14\.'; }; }
+have_pinned() { have "$1-14" || { have "$1" && "$1" --version | grep -q 'version 14\.'; }; }
 have_libcxx() { have clang++-19 && [ -d /usr/lib/llvm-19/include/c++/v1 ]; }
 
 needed=() optional=()
@@ -101,7 +101,8 @@ if $wants_check || $wants_race || $wants_lint || $wants_package; then have_catch
 if $wants_package || $wants_check; then have pkg-config || needed+=(pkg-config); fi
 if $wants_race || $wants_lint; then have clang++ || optional+=(clang); fi
 if $wants_lint; then
-    have_format || optional+=(clang-format-14)
+    have_pinned clang-format || optional+=(clang-format-14)
+    have_pinned clang-tidy || optional+=(clang-tidy-14)
     have_libcxx || optional+=(clang-19 libc++-19-dev libc++abi-19-dev)
     have shellcheck || optional+=(shellcheck)
 fi

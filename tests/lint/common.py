@@ -61,9 +61,9 @@ def compilers():
     return {compiler.name: compiler for compiler in every}
 
 
-def clang_format():
-    """The name of clang-format 14, or None: other versions format differently."""
-    for name in ("clang-format-14", "clang-format"):
+def pinned_tool(tool):
+    """The command for version 14 of clang-format or clang-tidy, or None: other versions say other things."""
+    for name in (f"{tool}-14", tool):
         if shutil.which(name):
             version = subprocess.run([name, "--version"], capture_output=True, text=True).stdout
             if re.search(r"version 14\.", version):

@@ -11,7 +11,7 @@ FOLDERS = ("include", "tests", "bench", "examples", "packaging")
 def main():
     a = common.arguments(__doc__).parse_args()
     checks = common.Checks()
-    tool = common.clang_format()
+    tool = common.pinned_tool("clang-format")
     files = sorted(f for folder in FOLDERS for e in ("hpp", "cpp") for f in (a.root / folder).rglob(f"*.{e}"))
     if tool is None:
         checks.skip("format", "no clang-format 14")

@@ -5,7 +5,7 @@
 alone        each header is the only one in its translation unit
 twice        two translation units with all headers, in opposite orders, link into one program that runs
 hostile      after all standard headers, with min, max and other macros of platform headers defined
-options      without exceptions, without RTTI, hardened; the main types are instantiated (uses.cpp)
+options      without exceptions, without RTTI, hardened; the main types are instantiated (uses.hpp)
 """
 import pathlib
 import tempfile
@@ -43,7 +43,7 @@ def main():
     include = [f"-I{a.root}/include", *common.STRICT, "-pthread"]
     includes = "".join(f"#include <{header}>\n" for header in found)
     backwards = "".join(f"#include <{header}>\n" for header in reversed(found))
-    uses = f'#include "{a.root}/tests/lint/uses.cpp"\n'
+    uses = f'#include "{a.root}/tests/lint/uses.hpp"\n'
     program = includes + uses + "int main() { return use_plateau(); }\n"
 
     def syntax(what, source, *flags):

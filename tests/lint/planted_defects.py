@@ -63,7 +63,7 @@ CLEAN = {
     "tests/cases/refused.cpp": SPDX + "// expect: size of array|negative size|negative\n#if !defined(CONTROL)\n"
                                       "int wrong[-1];\n#endif\nint right[1];\n",
     "tests/run.sh": "#!/usr/bin/env bash\nset -euo pipefail\necho hello\n",
-    "tests/lint/uses.cpp": SPDX + "static int use_plateau() { return 0; }\n",
+    "tests/lint/uses.hpp": SPDX + "#pragma once\nstatic int use_plateau() { return 0; }\n",
 }
 ONE = "include/plateau/detail/one.hpp"
 CACHE = "include/plateau/cache.hpp"
@@ -116,6 +116,7 @@ DEFECTS = [
     ("scripts.py", {"tests/run.sh": "#!/usr/bin/env bash\nset -euo pipefail\nif true\n"}, "does not parse"),
     ("scripts.py", {"tests/run.sh": "#!/usr/bin/env bash\necho hello\n"}, "no `set -euo pipefail`"),
     ("format.py", {ONE: header("namespace plateau {\ninline int one( ) { return 1; }\n}")}, "differs from clang-format's"),
+    ("tidy.py", {ONE: header("inline int* one() { return 0; }")}, "modernize-use-nullptr"),
     ("format.py", {ONE: "#pragma once\n"}, "no SPDX line"),
 ]
 
@@ -142,8 +143,9 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         root, clean = pathlib.Path(folder) / "tree", pathlib.Path(folder) / "clean"
         plant(clean, CLEAN)
-        shutil.copy(HERE.parents[1] / ".clang-format", clean)
-        if tool := common.clang_format():
+        for name in (".clang-format", ".clang-tidy"):
+            shutil.copy(HERE.parents[1] / name, clean)
+        if tool := common.pinned_tool("clang-format"):
             subprocess.run([tool, "-i", *clean.rglob("*.[ch]pp")], check=True)
 
         def fresh():

@@ -90,9 +90,20 @@ def install_library(folder, *options):
 
 
 def install(folder):
-    moved = install_library(folder)
+    (folder / "now").mkdir()
+    installed_tree(folder / "now")
+    # Before CMake 3.23 there are no file sets: the same, as that version would see it.
+    (folder / "old").mkdir()
+    (folder / "old.cmake").write_text('set(CMAKE_VERSION "3.22.1")\n')
+    installed_tree(folder / "old", f"-DCMAKE_PROJECT_plateau_INCLUDE_BEFORE={folder}/old.cmake")
+
+
+def installed_tree(folder, *options):
+    moved = install_library(folder, *options)
     if moved is None:
         return
+    targets = (moved / "share/cmake/plateau/plateau-targets.cmake").read_text()
+    checks.check(("FILE_SET" in targets) != bool(options), "the headers are not installed the way that is meant here")
     checks.check(sorted(p.name for p in moved.iterdir()) == ["include", "share"],
                  f"the prefix holds {sorted(p.name for p in moved.iterdir())}")
     mine, theirs = ROOT / "include", moved / "include"
@@ -168,11 +179,51 @@ def vcpkg(folder):
 
 
 def readme(folder):
-    """Every way to install that the README names works as it is written there."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^<!-- install: (\w+) -->\n```\w+\n(.*?)^```", text, re.M | re.S)
-    if not checks.check(blocks, "README.md: no block marked <!-- install: name -->"):
+    """Each fenced block of the README's section on installing does what it says, as it is written there."""
+    section = re.search(r"^## Install\b.*?\n(.*?)(?=^## |\Z)", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", section[1], re.M | re.S) if section else []
+    if not checks.check(blocks, "README.md: no section `## Install` with fenced blocks"):
         return
+    tree = folder / "plateau"       # what a user would have cloned
+    shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(".git", "build"))
+    home = folder / "home"
+    home.mkdir()
+    for name in ("main.cpp", "other.cpp", "other.hpp"):
+        shutil.copy(CONSUMER / name, tree)
+    installed = None
+    for number, (language, text) in enumerate(blocks):
+        what = f"README.md, block {number + 1} on installing"
+        if language == "cmake":
+            body = text if "add_executable" in text else text.replace(
+                "target_link_libraries", f"add_executable(main {SOURCES})\ntarget_link_libraries", 1)
+            place = folder / f"consumer{number}"
+            place.mkdir()
+            if path := re.search(r"add_subdirectory\(([\w./-]+)", text):
+                (place / path[1]).parent.mkdir(parents=True, exist_ok=True)
+                (place / path[1]).symlink_to(tree)
+            (place / "CMakeLists.txt").write_text(
+                f"cmake_minimum_required(VERSION 3.22)\nproject(consumer LANGUAGES CXX)\n{body}")
+            options = [f"-DFETCHCONTENT_SOURCE_DIR_PLATEAU={tree}"]
+            if "find_package" in text:
+                checks.check(installed, f"{what}: find_package comes before an install")
+                options.append(f"-DCMAKE_PREFIX_PATH={installed}")
+            if run("cmake", "-S", place, "-B", place / "build", *GENERATOR, *options, what=f"{what} configures")[0]:
+                program = re.search(r"target_link_libraries\((\w+)", text)
+                if run("cmake", "--build", place / "build", what=f"{what} builds")[0]:
+                    checks.check(program, f"{what}: no target_link_libraries")
+                    run_consumer(place / "build" / program[1])
+            continue
+        for client in ("conan", "vcpkg"):
+            if re.search(rf"^\s*{client}\b", text, re.M) and not shutil.which(client):
+                checks.skip(what, f"no {client}")
+                break
+        else:
+            environment = {"HOME": str(home), "CONAN_HOME": str(home / "conan"),
+                           "PKG_CONFIG_PATH": os.pathsep.join(str(p) for p in home.rglob("pkgconfig"))}
+            if re.search(r"^\s*conan\b", text, re.M) and not (home / "conan").exists():
+                run("conan", "profile", "detect", env=environment)
+            run("bash", "-euo", "pipefail", "-c", text, cwd=tree, env=environment, what=f"{what} runs")
+            installed = next((p.parents[2] for p in home.rglob("share/cmake/plateau") if p.is_dir()), installed)
 
 
 WAYS = {way.__name__: way for way in (subdirectory, install, conan, vcpkg, readme)}

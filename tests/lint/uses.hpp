@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What the lint of the headers instantiates, after all of them were included: the main types of each room with ordinary
 // arguments, so that warnings inside templates are seen under every compiler and option.
+#pragma once
+
 namespace {
 
 int use_plateau() {
