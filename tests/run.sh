@@ -114,7 +114,10 @@ may_install=false
 if have apt-get && [ "$(id -u)" = 0 ]; then may_install=true; fi
 install() { DEBIAN_FRONTEND=noninteractive run apt-get -o DPkg::Lock::Timeout=300 install -y -q --no-install-recommends "$@" >build/apt.log 2>&1; }
 
-mkdir -p build
+if ! mkdir -p build 2>/dev/null || [ ! -w build ]; then
+    printf 'tests/run.sh: cannot write to %s/build, where everything is built\n' "$PWD" >&2
+    exit 1
+fi
 if have flock; then
     exec 9>build/.run.lock
     if ! flock -n 9; then
@@ -144,6 +147,9 @@ These are the names of the packages in Debian and Ubuntu. Install them as root:
     apt-get install ${needed[*]}
 or run this script as root on such a system, and it does that itself. Nothing was built.
 WORDS
+    if [ ${#optional[@]} -gt 0 ]; then
+        printf 'Without these, parts are skipped: %s\n' "${optional[*]}" >&2
+    fi
     exit 1
 fi
 
