@@ -10,6 +10,11 @@ set autoscale xfix
 set format x "%.0f"
 mib(x) = x / 1048576.0
 ceiling_title = sprintf("declared ceiling, %.0f MiB", ceiling_mib)
+stats leaky every ::1 using (mib($4)) nooutput
+if (ceiling_mib > 3 * STATS_max) {
+    ceiling_title = ceiling_title . " (above this chart)"
+    ceiling_mib = NaN
+}
 if (exists("svg")) {
     set terminal svg size 960,480 font "Helvetica,14" background "#ffffff"
     set output svg
@@ -26,6 +31,7 @@ if (exists("svg")) {
     # What is drawn later covers what was drawn before.
     set terminal dumb size columns,lines
     set samples 45
+    set key outside top center horizontal
     plot ceiling_mib with points pt "-" title ceiling_title, \
          plateau every ::1 using 3:(mib($4)) with points pt "=" title "plateau", \
          leaky every ::1 using 3:(mib($4)) with points pt "*" title "leaky"

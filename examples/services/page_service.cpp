@@ -192,11 +192,21 @@ int serve(Pages& pages, const service_options& options) {
     return drain(server, listening, ended, options);
 }
 
-plateau::cache_options page_cache(const service_options& options) {
-    // A switch for proving the demo: the mistake it exists to find, a bound that no run can reach.
+/// A switch for proving the demo: the mistake that it exists to find, a bound that no run can reach.
+bool broken_on_purpose() {
     const char* const broken = std::getenv("PLATEAU_DEMO_BREAK");
-    if (broken != nullptr && std::string_view(broken) == "cache") return {.max_bytes = 64_GiB};
-    return {.max_bytes = options.cache_bytes, .max_entry_bytes = 512_KiB, .time_to_live = 30s};
+    return broken != nullptr && std::string_view(broken) == "cache";
+}
+
+plateau::cache_options page_cache(const service_options& options) {
+    if (broken_on_purpose()) return {.max_bytes = 64_GiB};
+    return {
+        .max_entries =
+            options.cache_bytes / shop::min_page_bytes,  // no more can fit, and said, it tightens the ceiling
+        .max_bytes = options.cache_bytes,
+        .max_entry_bytes = 512_KiB,
+        .time_to_live = 10s,
+    };
 }
 
 [[noreturn]] void usage(const char* problem) {
@@ -239,6 +249,11 @@ int main(int argc, char** argv) {
         return serve(pages, options);
     }
     plateau_pages pages(page_cache(options), options.threads);
-    if (!pages.fits()) std::fputs("page_service: the declared ceiling does not fit into this machine\n", stderr);
+    if (!pages.fits() && !broken_on_purpose()) {
+        pages.write_plan();
+        std::fputs("page_service: what is planned does not fit; take fewer --threads or a smaller --cache-mib\n",
+                   stderr);
+        return 2;
+    }
     return serve(pages, options);
 }

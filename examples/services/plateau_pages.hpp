@@ -15,6 +15,11 @@
 #include <string>
 #include <string_view>
 
+/// Pages leave the cache as copies. Without pins, no second budget for what is pinned stands in the ceiling.
+struct page_policies : plateau::concurrent_cache_policies {
+    using pins = plateau::none;
+};
+
 class plateau_pages {
 public:
     static constexpr const char* name = "plateau";
@@ -62,7 +67,7 @@ public:
 private:
     static constexpr std::size_t request_bytes = 3 * 350'000;
 
-    plateau::concurrent_lru_cache<std::string, std::string> pages_;
+    plateau::concurrent_lru_cache<std::string, std::string, page_policies> pages_;
     plateau::memory_sampler sampler_{{.period = std::chrono::seconds(1)}};
     plateau::memory_plan plan_;
 };
