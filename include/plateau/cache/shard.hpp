@@ -89,6 +89,20 @@ public:
         cache_shard& shard_;
     };
 
+    /// The same for steps that remove nothing.
+    class quiet_session {
+    public:
+        explicit quiet_session(cache_shard& shard) noexcept : shard_(shard) { shard_.access_.enter(); }
+        quiet_session(const quiet_session&) = delete;
+        quiet_session& operator=(const quiet_session&) = delete;
+        ~quiet_session() { shard_.access_.leave(); }
+        [[nodiscard]] core_type* operator->() const noexcept { return &shard_.core_; }
+        [[nodiscard]] core_type& operator*() const noexcept { return shard_.core_; }
+
+    private:
+        cache_shard& shard_;
+    };
+
     /// The cache is at its end: the shard goes now, or with its last pin.
     static void abandon(cache_shard* shard) noexcept {
         {
@@ -198,17 +212,20 @@ private:
             {
                 session in(*self);
                 if (!in->unpin(slot)) return;
+                ++self->returning_;
                 in->retire_told(slot);
             }
             self->access_.enter();
+            --self->returning_;
             if (self->listener_ == nullptr) self->leave_for_good();
             else self->access_.leave();
         }
     }
 
-    /// Expects: entered, and the cache has ended. Leaves, and ends the shard unless something in it is pinned.
+    /// Expects: entered, and the cache has ended. Leaves, and ends the shard unless something in it is pinned, or
+    /// somebody is about to come here after a last pin.
     void leave_for_good() noexcept {
-        const bool last = core_.idle();
+        const bool last = core_.idle() && returning_ == 0;
         access_.leave();
         if (!last) return;
         shard_allocator own(allocator_);
@@ -219,7 +236,8 @@ private:
     Access access_;
     core_type core_;
     usher* ushers_ = nullptr;
-    listener_type* listener_;  // null once the cache has ended
+    listener_type* listener_;    // null once the cache has ended
+    std::size_t returning_ = 0;  // threads that let a last pin go, and have yet to look whether the cache has ended
     PLATEAU_NO_UNIQUE_ADDRESS typename Policies::allocator allocator_;
 };
 
