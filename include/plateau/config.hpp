@@ -75,6 +75,14 @@
 #    define PLATEAU_LIFETIMEBOUND
 #endif
 
+/// clang before 17 may emit a call to a consteval function that a template names, and the program does not link; a
+/// constexpr function evaluates at compile time where it must, and else traps at run time.
+#if defined(__clang__) && __clang_major__ < 17
+#    define PLATEAU_CONSTEVAL constexpr
+#else
+#    define PLATEAU_CONSTEVAL consteval
+#endif
+
 #define PLATEAU_ALWAYS_INLINE [[gnu::always_inline]] inline
 /// A path that a well-behaved program takes rarely: kept out of line, so that the others stay small.
 #define PLATEAU_COLD [[gnu::noinline, gnu::cold]]

@@ -3,13 +3,63 @@
 // arguments, so that warnings inside templates are seen under every compiler and option.
 #pragma once
 
+#include <string>
+#include <vector>
+
+// Whole classes: every member, also those that no call below names.
+template class plateau::lru_cache<int, int>;
+template class plateau::basic_ledger<>;
+template class plateau::basic_memory_sampler<>;
+
 namespace {
 
+template <class Cache>
+int use_cache(Cache& cache) {
+    using namespace plateau::literals;
+    const std::string key = "key";
+    if (!cache.put(key, std::string("value"), {.time_to_live = std::chrono::seconds{1}})) return 1;
+    if (!cache.get("key") || !cache.peek(key) || !cache.contains("key")) return 1;
+    if (!cache.visit(key, [](const std::string&) noexcept {})) return 1;
+    if (cache.erase_if([](const std::string&, const std::string&) { return false; }) != 0) return 1;
+    if (cache.set_max_bytes(1_MiB) != 0 || cache.purge_expired() != 0 || !cache.next_deadline()) return 1;
+    if (cache.stats().hits == 0 || cache.memory_ceiling() > 4_MiB || !cache.erase("key")) return 1;
+    cache.clear();
+    cache.check_invariants();
+    return 0;
+}
+
 int use_plateau() {
+    using namespace plateau::literals;
     plateau::inplace_stop_source source;
     const plateau::inplace_stop_callback callback{source.get_token(), [] {}};
     source.request_stop();
-    return source.stop_requested() ? 0 : 1;
+    if (!source.stop_requested()) return 1;
+
+    plateau::lru_cache<std::string, std::string> alone{{.max_bytes = 1_MiB}};
+    plateau::concurrent_lru_cache<std::string, std::string> shared{{.max_bytes = 1_MiB}};
+    if (use_cache(alone) != 0 || use_cache(shared) != 0) return 1;
+    if (!shared.put("pinned", "value") || !shared.pin("pinned")) return 1;
+
+    plateau::ledger books{{.max_accounts = 2}};
+    plateau::account uploads = books.open("uploads", {.max_bytes = 1_MiB});
+    {
+        std::vector<char, plateau::counted_allocator<char>> body{plateau::counted_allocator<char>{uploads}};
+        body.resize(100);
+    }
+    const auto before = books.snapshot();
+    std::string text;
+    diff(before, books.snapshot()).write(text);
+
+    plateau::memory_sampler sampler{{.period = std::chrono::seconds{1}}};
+    sampler.tick(1);
+    judge(sampler).write(text);
+    plateau::memory_plan plan;
+    plan.add("alone", alone);
+    plan.add_bytes("code", 1_MiB);
+    plan.write(text);
+    plateau::write_prometheus(text, plateau::named("alone", alone), plateau::named("process", sampler));
+    plateau::write_json(text, plateau::named("shared", shared));
+    return text.empty() ? 1 : 0;
 }
 
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: what this type owns on the heap is unknown; give it a function
+// expect BASE: what this type owns on the heap is unknown; give it a function
 #include <plateau/owned_bytes.hpp>
 
 #include <memory>
@@ -11,10 +11,10 @@ struct circle final {
     double radius;
 };
 
-#if defined(CONTROL)
-using held = circle;
-#else
+#if defined(BASE)
 using held = shape;
+#else
+using held = circle;
 #endif
 
 std::size_t weigh(const std::unique_ptr<held>& p) { return plateau::owned_bytes(p); }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: could not convert|no viable conversion
+// expect EXPLICIT: could not convert|no viable conversion
 #include <plateau/result.hpp>
 
 #include <memory>
@@ -7,9 +7,9 @@
 enum class why { none, full };
 
 plateau::result<std::unique_ptr<int>, why> own(int* raw) {
-#if defined(CONTROL)
-    return std::unique_ptr<int>(raw);
-#else
+#if defined(EXPLICIT)
     return raw;
+#else
+    return std::unique_ptr<int>(raw);
 #endif
 }
