@@ -78,6 +78,7 @@ struct flat_case {
     std::string_view what;  // one sentence for the report
     unsigned threads;
     std::uint64_t work_per_round;
+    bool bound_can_be_lifted;  // false: no options make the plateau type unbounded
     std::unique_ptr<twin> (*leaky)();
     std::unique_ptr<twin> (*plateau)(bounds);
 };

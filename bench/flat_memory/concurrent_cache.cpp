@@ -19,9 +19,9 @@ using namespace std::chrono_literals;
 using namespace plateau::literals;
 
 constexpr unsigned threads = 2;
-constexpr std::uint64_t batches = 20;  // between two batches every thread is at rest
-constexpr std::uint64_t pages_per_batch = 400;
-constexpr auto between_batches = 400ms;  // on the hand clock
+constexpr std::uint64_t batches = 25;  // between two batches every thread is at rest
+constexpr std::uint64_t pages_per_batch = 500;
+constexpr auto between_batches = 200ms;  // on the hand clock
 
 /// One batch of one round on one thread: f(key, value). Keys are new and of this thread alone.
 template <class F>
@@ -60,8 +60,8 @@ class bounded_cache final : public twin {
 public:
     explicit bounded_cache(bounds bound)
         : pages_(std::make_unique<cache>(
-              plateau::cache_options{.max_bytes = bound == bounds::real ? 8_MiB : 1024_GiB,
-                                     .time_to_live = bound == bounds::real ? 5s : plateau::forever},
+              plateau::cache_options{.max_bytes = bound == bounds::real ? 32_MiB : 1024_GiB,
+                                     .time_to_live = bound == bounds::real ? 20s : plateau::forever},
               clock_)) {}
 
     void round(crew& workers) override {
@@ -87,9 +87,10 @@ private:
 
 const registered shared_pages{{
     .name = "concurrent_cache",
-    .what = "The same from two threads at once: a map under a mutex against a shared cache of 8 MiB and 5 s.",
+    .what = "The same from two threads at once: a map under a mutex against a shared cache of 32 MiB and 20 s.",
     .threads = threads,
     .work_per_round = batches * pages_per_batch,
+    .bound_can_be_lifted = true,
     .leaky = []() -> std::unique_ptr<twin> { return std::make_unique<unbounded_map>(); },
     .plateau = [](bounds bound) -> std::unique_ptr<twin> { return std::make_unique<bounded_cache>(bound); },
 }};
