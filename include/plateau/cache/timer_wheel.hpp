@@ -106,13 +106,10 @@ public:
         return static_cast<std::uint32_t>(earliest);
     }
 
-    /// Effects: counts all ticks from `shift` on, a multiple of 2^30: the lists stay as they are. A deadline before
-    /// `shift` becomes 0. Expects: `shift` <= now(). The caller shifts the deadlines with `shifted`.
-    void rebase(std::uint32_t shift) noexcept { now_ -= shift; }
-    [[nodiscard]] static constexpr std::uint32_t shifted(std::uint32_t deadline, std::uint32_t shift) noexcept {
-        if (deadline == timer_cell::never) return deadline;
-        return deadline > shift ? deadline - shift : 0;
-    }
+    /// Effects: all ticks are counted from a later origin, whole turns of the wheel (multiples of 2^30) later: the
+    /// lists stay as they are, and it is `now`. The caller lowers the deadlines by as much, those before the origin to
+    /// 0.
+    void rebase(std::uint32_t now) noexcept { now_ = now; }
 
 private:
     static constexpr unsigned list_count = levels * lists_per_level + 1;
