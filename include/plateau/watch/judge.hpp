@@ -110,7 +110,7 @@ inline bool collect_points(std::span<const memory_sample> samples, std::uint64_t
         if (points.empty()) first = last = sample.work_done;
         else if (sample.work_done < last) return false;
         else if (sample.work_done == last) {
-            points.back().bytes = std::min(points.back().bytes, bytes);
+            points.back().bytes = (std::min)(points.back().bytes, bytes);
             continue;
         }
         last = sample.work_done;
@@ -126,7 +126,7 @@ inline void thin_out(std::vector<trend_point>& points) {
     std::size_t kept = 0;
     for (std::size_t i = 0; i < points.size(); i += group) {
         const auto begin = points.begin() + static_cast<std::ptrdiff_t>(i);
-        const auto end = begin + static_cast<std::ptrdiff_t>(std::min(group, points.size() - i));
+        const auto end = begin + static_cast<std::ptrdiff_t>((std::min)(group, points.size() - i));
         points[kept++] = *std::min_element(begin, end, [](auto& a, auto& b) { return a.bytes < b.bytes; });
     }
     points.resize(kept);
@@ -142,7 +142,7 @@ inline void thin_out(std::vector<trend_point>& points) {
         static_cast<double>(saturating_sub(last.at.time_since_epoch().count(), first.at.time_since_epoch().count()));
     const double work = static_cast<double>(last.work_done - first.work_done);
     const double left = static_cast<double>(limit - last.resident_bytes) / bytes_per_work * (elapsed / work);
-    if (!(elapsed > 0) || !(left < static_cast<double>(duration::max().count()))) return std::nullopt;
+    if (!(elapsed > 0) || !(left < static_cast<double>((duration::max)().count()))) return std::nullopt;
     return duration(static_cast<duration::rep>(left));
 }
 

@@ -23,7 +23,7 @@ namespace detail {
 class path_text {
 public:
     path_text& put(std::string_view text) noexcept {
-        const std::size_t size = std::min(text.size(), sizeof text_ - 1 - size_);
+        const std::size_t size = (std::min)(text.size(), sizeof text_ - 1 - size_);
         if (size != 0) std::memcpy(text_ + size_, text.data(), size);
         return cut(size_ + size);
     }
@@ -81,9 +81,9 @@ private:
 
 /// The first field of `text` up to `end`, which is taken off together with `end`.
 [[nodiscard]] inline std::string_view take_field(std::string_view& text, char end) noexcept {
-    const auto size = std::min(text.find(end), text.size());
+    const auto size = (std::min)(text.find(end), text.size());
     const auto field = text.substr(0, size);
-    text.remove_prefix(std::min(size + 1, text.size()));
+    text.remove_prefix((std::min)(size + 1, text.size()));
     return field;
 }
 
@@ -190,10 +190,10 @@ inline bool find_own_cgroup(const cgroup_files& files, cgroup_version version, p
     for (;;) {
         const std::size_t size = folder.view().size();
         folder.put(version == cgroup_version::v2 ? "/memory.max" : "/memory.limit_in_bytes");
-        smallest = std::min(smallest, read_limit(folder.c_str()));
+        smallest = (std::min)(smallest, read_limit(folder.c_str()));
         folder.cut(size);
         if (size <= top) return smallest;
-        folder.cut(std::max(top, folder.view().rfind('/')));
+        folder.cut((std::max)(top, folder.view().rfind('/')));
     }
 }
 
@@ -212,7 +212,7 @@ inline bool find_own_cgroup(const cgroup_files& files, cgroup_version version, p
 /// What this process may use before something is killed: the smallest limit of its control groups (version 2, and the
 /// memory controller of version 1), and never more than the machine has. About 50 us; allocates nothing.
 [[nodiscard]] inline std::size_t memory_limit(const cgroup_files& files = {}) noexcept {
-    return std::min(
+    return (std::min)(
         {cgroup_limit(files, cgroup_version::v2), cgroup_limit(files, cgroup_version::v1), machine_bytes()});
 }
 

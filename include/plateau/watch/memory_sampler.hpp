@@ -187,8 +187,8 @@ private:
     PLATEAU_NO_UNIQUE_ADDRESS detail::shared_part<clock_type> clock_;
     mutable typename Policies::sync::mutex busy_;  // guards what follows
     typename Policies::reader reader_;
-    time_point last_tick_ = time_point::max();  // so that the first tick samples
-    time_point next_tick_ = time_point::min();
+    time_point last_tick_ = (time_point::max)();  // so that the first tick samples
+    time_point next_tick_ = (time_point::min)();
     memory_sample latest_;
     memory_sample pending_;              // the smallest of the samples since the last point
     std::uint64_t pending_samples_ = 0;  // fewer than per_point_

@@ -90,7 +90,7 @@ public:
         lowest_ = UINT64_MAX;
         complete_ = true;
     }
-    void read(std::uint64_t bytes) noexcept { lowest_ = std::min(lowest_, bytes); }
+    void read(std::uint64_t bytes) noexcept { lowest_ = (std::min)(lowest_, bytes); }
     void missed() noexcept { complete_ = false; }
     void end_round(std::uint64_t work_done, time_point at) noexcept {
         if (complete_) rounds_.push_back({.at = at, .work_done = work_done, .resident_bytes = lowest_});
@@ -124,7 +124,7 @@ inline void judge_exactly(std::span<const memory_sample> rounds, const judge_opt
     double highest = points.front().bytes;
     for (const trend_point& p : points) {
         highs += p.bytes > highest;
-        highest = std::max(highest, p.bytes);
+        highest = (std::max)(highest, p.bytes);
     }
     const bool lifted = late - early > chosen.tolerance * early;
     if (one_way(points, chosen.confidence) > 0 || (lifted && highs >= 2)) {
@@ -132,7 +132,7 @@ inline void judge_exactly(std::span<const memory_sample> rounds, const judge_opt
         found.why = "the books rise from round to round";
         const double whole = (points.back().bytes - points.front().bytes) / points.back().work;
         if (found.bytes_per_work <= 0) found.bytes_per_work = whole;
-        found.upper = std::max(found.upper, found.bytes_per_work);
+        found.upper = (std::max)(found.upper, found.bytes_per_work);
     } else if (lifted) {
         found.verdict = verdict::inconclusive;
         found.why = "the books rose once and stayed there: run longer";
@@ -157,7 +157,7 @@ inline void judge_exactly(std::span<const memory_sample> rounds, const judge_opt
         exact.time_to_limit = time_to_limit(resident.front(), resident.back(), exact.bytes_per_work, 0);
     }
     const double grown = report.resident.bytes_per_work * static_cast<double>(report.work_done);
-    const double kernel_error = 262'144.0 * static_cast<double>(std::max(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
+    const double kernel_error = 262'144.0 * static_cast<double>((std::max)(1L, ::sysconf(_SC_NPROCESSORS_ONLN)));
     const bool overruled =
         resident_is_ours && exact.flat() && report.resident.verdict == verdict::growing && grown > kernel_error;
     if (!overruled) {
@@ -176,7 +176,8 @@ template <class F, clock Clock, class Reader>
     const std::uint64_t rounds = std::min<std::uint64_t>(chosen.work, soak_rounds);
     const std::uint64_t per_round = chosen.work / rounds;
     const std::uint64_t per_reading = std::max<std::uint64_t>(1, per_round / soak_readings);
-    const time_point end = chosen.max_time == forever ? time_point::max() : saturating_add(time.now(), chosen.max_time);
+    const time_point end =
+        chosen.max_time == forever ? (time_point::max)() : saturating_add(time.now(), chosen.max_time);
 
     const auto run = [&](std::uint64_t calls) {
         for (; calls != 0; --calls) {
@@ -198,7 +199,7 @@ template <class F, clock Clock, class Reader>
         resident.begin_round();
         books.begin_round();
         for (std::uint64_t left = per_round; in_time && left != 0;) {
-            const std::uint64_t calls = std::min(left, per_reading);
+            const std::uint64_t calls = (std::min)(left, per_reading);
             in_time = run(calls);
             left -= calls;
             look();

@@ -114,7 +114,7 @@ struct trend {
         down += points[i].bytes < points[i - 1].bytes;
     }
     const double steps = up + down;
-    const double most = std::max(up, down);
+    const double most = (std::max)(up, down);
     double tail = 0;  // P(at least `most` of the steps go one given way)
     double exactly = std::exp2(-steps);
     for (double k = 0; k <= steps; ++k) {
@@ -168,8 +168,8 @@ struct trend {
     const double below = std::floor((pairs - margin) / 2);  // so many slopes lie under the interval
     line.lower = below >= 1 ? ranked(slopes, static_cast<std::size_t>(below) - 1) : -steepest;
     line.upper = below >= 1 ? ranked(slopes, slopes.size() - static_cast<std::size_t>(below)) : steepest;
-    line.lower = std::min(std::max(line.lower, -steepest), line.slope);
-    line.upper = std::max(std::min(line.upper, steepest), line.slope);
+    line.lower = (std::min)((std::max)(line.lower, -steepest), line.slope);
+    line.upper = (std::max)((std::min)(line.upper, steepest), line.slope);
     return line;
 }
 
