@@ -29,6 +29,12 @@ static_assert(
     noexcept(std::declval<plateau::account>().try_charge(1)) && noexcept(std::declval<plateau::account>().refund(
         1)) && noexcept(std::declval<plateau::ledger>().stats()) && noexcept(std::declval<plateau::ledger>()
                                                                                  .memory_ceiling()));
+template <class T>
+concept rows_of_a_temporary = requires {
+    std::declval<T>().rows();
+};
+static_assert(!rows_of_a_temporary<plateau::ledger_snapshot> && !rows_of_a_temporary<plateau::ledger_diff>);
+static_assert(rows_of_a_temporary<plateau::ledger_snapshot&> && rows_of_a_temporary<const plateau::ledger_diff&>);
 static_assert(std::is_same_v<plateau::ledger::options, plateau::ledger_options>);
 
 TEST_CASE("an account counts to the byte, and a refused charge changes nothing", "[watch][unit]") {
@@ -229,8 +235,10 @@ TEST_CASE("a snapshot outlives its ledger, and extreme growth does not wrap", "[
         after = books.snapshot();
         all.refund(SIZE_MAX);
     }
-    CHECK(diff(before, after).rows()[0].growth() == INT64_MAX);
-    CHECK(diff(after, before).rows().back().growth() == -INT64_MAX);
+    const auto rise = diff(before, after);
+    const auto fall = diff(after, before);
+    CHECK(rise.rows()[0].growth() == INT64_MAX);
+    CHECK(fall.rows().back().growth() == -INT64_MAX);
     CHECK(after.rows()[1].name() == "all");
 }
 

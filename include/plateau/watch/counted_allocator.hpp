@@ -51,7 +51,7 @@ public:
         // The refund comes first: g++ 12 takes a size that a container computes from its pointers for a use of them.
         account_.refund(n * sizeof(T));
         if constexpr (alignof(T) > __STDCPP_DEFAULT_NEW_ALIGNMENT__) {
-            ::operator delete(memory, std::align_val_t{alignof(T)});
+            ::operator delete (memory, std::align_val_t{alignof(T)});
         } else {
             ::operator delete(memory);
         }

@@ -186,7 +186,8 @@ public:
     ledger_snapshot() = default;
 
     /// `other` first, then in order of opening.
-    [[nodiscard]] std::span<const row> rows() const noexcept PLATEAU_LIFETIMEBOUND { return rows_; }
+    [[nodiscard]] std::span<const row> rows() const& noexcept PLATEAU_LIFETIMEBOUND { return rows_; }
+    std::span<const row> rows() const&& = delete;  // the rows live in this object: give it a name first
 
 private:
     template <class>
@@ -222,7 +223,8 @@ public:
     ledger_diff() = default;
 
     /// Every account of either snapshot, the one that grew most first.
-    [[nodiscard]] std::span<const row> rows() const noexcept PLATEAU_LIFETIMEBOUND { return rows_; }
+    [[nodiscard]] std::span<const row> rows() const& noexcept PLATEAU_LIFETIMEBOUND { return rows_; }
+    std::span<const row> rows() const&& = delete;  // the rows live in this object: give it a name first
 
     /// Effects: writes a table of the accounts that changed, or one line that says that none did.
     template <text_sink Sink>
