@@ -7,7 +7,7 @@ usage() {
     cat <<'END'
 usage: ./examples/demo.sh [--quick] [--yes] [--trace FILE] [--out DIR]
 
-  --quick       12 rounds instead of 36 (under 90 seconds after the build, instead of under 5 minutes)
+  --quick       16 rounds instead of 36 (under 90 seconds after the build, instead of under 5 minutes)
   --yes         install what is missing without asking (apt-get; never a daemon)
   --trace FILE  replay the products of a real trace: big-endian 32-bit integers, one a request
   --out DIR     build and write results there (default: build/demo)
@@ -99,7 +99,7 @@ trap 'exit 129' HUP
 parse_arguments() {
     while (($#)); do
         case $1 in
-        --quick) rounds=12 cap_mib=1280 needed_mib=500 ;;
+        --quick) rounds=16 cap_mib=1280 needed_mib=600 ;;
         --yes) yes=1 ;;
         --trace | --out)
             [[ $# -ge 2 && -n $2 ]] || give_up "$1 lacks its value"

@@ -23,8 +23,7 @@ class connection_pool final : public httplib::TaskQueue {
     using enqueue_result = decltype(std::declval<httplib::TaskQueue&>().enqueue(std::declval<std::function<void()>>()));
 
 public:
-    connection_pool(std::size_t threads, std::size_t max_queued, void (*connection_ended)() noexcept)
-        : max_queued_(max_queued), connection_ended_(connection_ended) {
+    connection_pool(std::size_t threads, std::size_t max_queued) : max_queued_(max_queued) {
         threads_.reserve(threads);
         try {
             while (threads_.size() < threads) threads_.emplace_back([this] { work(); });
@@ -66,12 +65,10 @@ private:
             }
             room_.notify_one();
             connection();
-            connection_ended_();
         }
     }
 
     const std::size_t max_queued_;
-    void (*const connection_ended_)() noexcept;
     std::mutex mutex_;
     std::condition_variable ready_;
     std::condition_variable room_;

@@ -1,31 +1,40 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// How many requests are being answered right now.
+// The pages that are being answered right now, and the door that a drain closes.
 #include <atomic>
 #include <cstdint>
+#include <memory>
 
-/// Counts requests from routing to the last byte of the answer.
-///
-/// One thread serves one connection, hence one request at a time: a flag of the thread makes `leave` safe to call more
-/// than once, also for answers that the server gave before routing, and for a client that hung up.
+/// Counts pages from the request to the last byte of the answer: whoever holds a ticket is in flight.
 class in_flight {
 public:
-    static void enter() noexcept {
-        if (counted_) return;
-        counted_ = true;
-        count_.fetch_add(1);
+    class ticket {
+    public:
+        explicit ticket(in_flight& owner) noexcept : owner_(owner) { owner_.count_.fetch_add(1); }
+        ticket(const ticket&) = delete;
+        ticket& operator=(const ticket&) = delete;
+        ~ticket() { owner_.count_.fetch_sub(1); }
+
+    private:
+        in_flight& owner_;
+    };
+
+    /// Returns: a ticket to be held as long as the answer lives; null once closed.
+    std::shared_ptr<ticket> enter() {
+        auto entered = std::make_shared<ticket>(*this);
+        // Counted before the door is looked at, and close() shuts the door before it is counted (seq_cst on both):
+        // either this request sees the closed door, or the drain sees this request.
+        if (closed_.load()) return nullptr;
         started_.fetch_add(1);
+        return entered;
     }
-    static void leave() noexcept {
-        if (!counted_) return;
-        counted_ = false;
-        count_.fetch_sub(1);
-    }
-    static std::uint64_t count() noexcept { return count_.load(); }
-    static std::uint64_t started() noexcept { return started_.load(); }
+    void close() noexcept { closed_.store(true); }
+
+    std::uint64_t count() const noexcept { return count_.load(); }
+    std::uint64_t started() const noexcept { return started_.load(); }
 
 private:
-    static inline thread_local bool counted_ = false;
-    static inline std::atomic<std::uint64_t> count_{0};
-    static inline std::atomic<std::uint64_t> started_{0};
+    std::atomic<bool> closed_{false};
+    std::atomic<std::uint64_t> count_{0};
+    std::atomic<std::uint64_t> started_{0};
 };

@@ -9,8 +9,7 @@
 //   3. a log array that keeps every record;
 //   4. a listener per request that nobody detaches, holding all that its request held.
 #include "catalogue.hpp"
-
-#include <httplib.h>
+#include "pages.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -20,6 +19,7 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 class visit_statistics {
@@ -80,28 +80,22 @@ class leaky_pages {
 public:
     static constexpr const char* name = "leaky";
 
-    void answer(const httplib::Request& request, std::uint32_t id, std::string_view query,
-                httplib::Response& response) {
+    page_answer answer(const page_request& request) {
         const auto begin = std::chrono::steady_clock::now();
-        auto [tree, hit] = find(request.target, id);
+        const std::string url(request.url);
+        auto [tree, hit] = find(url, request.id);
 
         auto price_is_old = std::make_shared<std::atomic<bool>>(false);
-        prices_.subscribe([tree, price_is_old, url = request.target](const price_change& change) {
+        prices_.subscribe([tree = tree, price_is_old, url](const price_change& change) {
             if (change.id == tree->id) *price_is_old = true;
         });
 
-        std::string html = shop::render(*tree, query);
-        const std::size_t bytes = html.size();
-        response.set_header("X-Cache", hit ? "hit" : "miss");
-        response.set_header("Content-Type", "text/html; charset=utf-8");
-        response.body = std::move(html);
-
-        const auto took =
-            std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
-        visit_statistics::instance().visited(request.target, took);
+        std::string html = shop::render(*tree, request.query);
+        const auto took = std::chrono::steady_clock::now() - begin;
+        visit_statistics::instance().visited(url, std::chrono::duration_cast<std::chrono::microseconds>(took));
         const std::lock_guard lock(log_mutex_);
-        log_.push_back(
-            {std::chrono::system_clock::now(), request.target, request.get_header_value("User-Agent"), bytes});
+        log_.push_back({std::chrono::system_clock::now(), url, std::string(request.client), html.size()});
+        return {.html = std::move(html), .hit = hit};
     }
 
     /// Once a second, from one thread.

@@ -19,11 +19,15 @@
 #include <httplib.h>
 
 #include <atomic>
+#include <cerrno>
+#include <charconv>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -48,6 +52,7 @@ struct service_options {
 };
 
 std::atomic<bool> draining{false};
+in_flight requests;
 
 std::string_view query_of(const httplib::Request& request) {
     const std::string_view target = request.target;
@@ -55,34 +60,60 @@ std::string_view query_of(const httplib::Request& request) {
     return mark == target.npos ? std::string_view() : target.substr(mark + 1);
 }
 
+void refuse(httplib::Response& response, int status, const char* sentence) {
+    response.status = status;
+    response.set_content(sentence, "text/plain");
+}
+
+template <class Pages>
+void answer(Pages& pages, const httplib::Request& request, httplib::Response& response) {
+    const shop::parsed_id parsed = shop::parse_id(request.matches[1].str());
+    if (parsed.error == shop::id_error::malformed) return refuse(response, 400, "a product id is a decimal number\n");
+    if (parsed.error == shop::id_error::no_such_product) return refuse(response, 404, "no such product\n");
+    auto ticket = requests.enter();
+    if (!ticket) {
+        response.set_header("Retry-After", "1");
+        return refuse(response, 503, "draining\n");
+    }
+    const std::string client = request.get_header_value("User-Agent");
+    page_answer page =
+        pages.answer({.id = parsed.id, .url = request.target, .query = query_of(request), .client = client});
+    response.set_header("X-Cache", page.hit ? "hit" : "miss");
+    // The page and the ticket live as long as the response, that is until the last byte is written or the client is
+    // gone.
+    auto html = std::make_shared<const std::string>(std::move(page.html));
+    response.set_content_provider(html->size(), "text/html; charset=utf-8",
+                                  [html, ticket](std::size_t offset, std::size_t length, httplib::DataSink& sink) {
+                                      return sink.write(html->data() + offset, length);
+                                  });
+}
+
 template <class Pages>
 std::string memory_json(const Pages& pages) {
     const std::uint64_t ceiling = pages.declared_ceiling();
-    return std::string("{\"service\":\"") + Pages::name +
-           "\",\"rss_bytes\":" + std::to_string(resident_memory(::getpid()).rss_bytes()) +
-           ",\"declared_ceiling_bytes\":" + (ceiling == 0 ? "null" : std::to_string(ceiling)) +
-           ",\"in_flight\":" + std::to_string(in_flight::count()) +
-           ",\"requests\":" + std::to_string(in_flight::started()) + "}\n";
+    std::string json = "{\"service\":\"";
+    json.append(Pages::name)
+        .append("\",\"rss_bytes\":")
+        .append(std::to_string(resident_memory(::getpid()).rss_bytes()));
+    json.append(",\"declared_ceiling_bytes\":").append(ceiling == 0 ? "null" : std::to_string(ceiling));
+    json.append(",\"in_flight\":").append(std::to_string(requests.count()));
+    json.append(",\"requests\":").append(std::to_string(requests.started())).append("}\n");
+    return json;
 }
 
 std::string service_metrics() {
-    return "# HELP page_service_requests_total Requests routed.\n# TYPE page_service_requests_total counter\n"
-           "page_service_requests_total " +
-           std::to_string(in_flight::started()) +
-           "\n# HELP page_service_in_flight Requests being answered.\n# TYPE page_service_in_flight gauge\n"
-           "page_service_in_flight " +
-           std::to_string(in_flight::count()) + "\n";
+    std::string text =
+        "# HELP page_service_requests_total Pages asked for.\n# TYPE page_service_requests_total counter\n";
+    text.append("page_service_requests_total ").append(std::to_string(requests.started()));
+    text.append("\n# HELP page_service_in_flight Pages being answered.\n# TYPE page_service_in_flight gauge\n");
+    text.append("page_service_in_flight ").append(std::to_string(requests.count())).append("\n");
+    return text;
 }
 
 template <class Pages>
 void route(httplib::Server& server, Pages& pages) {
     server.Get("/product/(.*)", [&pages](const httplib::Request& request, httplib::Response& response) {
-        const shop::parsed_id parsed = shop::parse_id(request.matches[1].str());
-        if (parsed.error == shop::id_error::none) return pages.answer(request, parsed.id, query_of(request), response);
-        const bool malformed = parsed.error == shop::id_error::malformed;
-        response.status = malformed ? 400 : 404;
-        response.set_content(malformed ? "a product id is a decimal number without sign\n" : "no such product\n",
-                             "text/plain");
+        answer(pages, request, response);
     });
     server.Get("/metrics", [&pages](const httplib::Request&, httplib::Response& response) {
         response.set_content(service_metrics() + pages.metrics(), "text/plain; version=0.0.4");
@@ -94,28 +125,19 @@ void route(httplib::Server& server, Pages& pages) {
         response.set_content("ok\n", "text/plain");
     });
     server.Get("/readyz", [](const httplib::Request&, httplib::Response& response) {
-        if (draining) response.status = 503;
-        response.set_content(draining ? "draining\n" : "ready\n", "text/plain");
-    });
-    server.set_pre_routing_handler([](const httplib::Request&, httplib::Response&) {
-        in_flight::enter();
-        return httplib::Server::HandlerResponse::Unhandled;
+        if (draining) return refuse(response, 503, "draining\n");
+        response.set_content("ready\n", "text/plain");
     });
     server.set_post_routing_handler([](const httplib::Request&, httplib::Response& response) {
         if (draining) response.set_header("Connection", "close");
     });
-    server.set_logger(
-        [](const httplib::Request&, const httplib::Response&) { in_flight::leave(); });  // after the last byte
     server.set_exception_handler([](const httplib::Request&, httplib::Response& response, std::exception_ptr) {
-        response.status = 500;  // out of memory at the cap, for one; the service goes on
-        response.set_content("internal error\n", "text/plain");
+        refuse(response, 500, "internal error\n");  // out of memory at the cap, for one; the service goes on
     });
 }
 
 void configure(httplib::Server& server, const service_options& options) {
-    server.new_task_queue = [&options] {
-        return new connection_pool(options.threads, options.threads, in_flight::leave);
-    };
+    server.new_task_queue = [&options] { return new connection_pool(options.threads, options.threads); };
     server.set_keep_alive_max_count(
         1'000'000);                    // 5 by default: then every fifth request would pay for a new connection
     server.set_keep_alive_timeout(2);  // an idle connection occupies a thread, and a drain waits for it
@@ -136,23 +158,28 @@ void configure(httplib::Server& server, const service_options& options) {
 template <class Pages>
 void tick_until_signalled(const sigset_t& signals, Pages& pages) {
     const timespec second{.tv_sec = 1, .tv_nsec = 0};
-    while (::sigtimedwait(&signals, nullptr, &second) < 0) pages.tick(in_flight::started());
+    while (::sigtimedwait(&signals, nullptr, &second) < 0) pages.tick(requests.started());
 }
 
-/// Returns: the exit code. The listening thread ends when the last accepted connection has ended.
+/// Three steps: first a balancer learns that no more should be sent, while everybody is still served; then the door
+/// closes and what is in flight is finished; then the server stops. In this order, because a server that stops cuts
+/// what is being written. Returns: the exit code. The listening thread ends when the last accepted connection has
+/// ended.
 int drain(httplib::Server& server, std::thread& listening, const std::atomic<bool>& ended,
           const service_options& options) {
     using clock = std::chrono::steady_clock;
     const auto limit = clock::now() + options.drain_limit;
-    draining = true;
-    std::printf("draining, %llu in flight\n", static_cast<unsigned long long>(in_flight::count()));
+    std::printf("draining, %llu in flight\n", static_cast<unsigned long long>(requests.count()));
     std::fflush(stdout);
+    draining = true;
     std::this_thread::sleep_for(options.drain_grace);
+    requests.close();
+    while (requests.count() != 0 && clock::now() < limit) std::this_thread::sleep_for(5ms);
+    const unsigned long long left = requests.count();
     while (!ended && clock::now() < limit) {
         server.stop();  // has no effect before the server listens, hence more than once
-        std::this_thread::sleep_for(10ms);
+        std::this_thread::sleep_for(5ms);
     }
-    const unsigned long long left = in_flight::count();
     std::printf("drained, %llu left in flight\n", left);
     std::fflush(stdout);
     if (!ended) std::_Exit(1);
@@ -205,7 +232,7 @@ plateau::cache_options page_cache(const service_options& options) {
             options.cache_bytes / shop::min_page_bytes,  // no more can fit, and said, it tightens the ceiling
         .max_bytes = options.cache_bytes,
         .max_entry_bytes = 512_KiB,
-        .time_to_live = 10s,
+        .time_to_live = 15s,
     };
 }
 

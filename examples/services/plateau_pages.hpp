@@ -3,17 +3,18 @@
 // The same product pages on plateau: whatever outlives a request stands in a bounded cache, with a ceiling that is
 // declared.
 #include "catalogue.hpp"
+#include "pages.hpp"
 
-#include <httplib.h>
 #include <plateau/cache.hpp>
 #include <plateau/literals.hpp>
 #include <plateau/watch.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <string>
-#include <string_view>
+#include <utility>
 
 /// Pages leave the cache as copies. Without pins, no second budget for what is pinned stands in the ceiling.
 struct page_policies : plateau::concurrent_cache_policies {
@@ -25,26 +26,20 @@ public:
     static constexpr const char* name = "plateau";
 
     /// `threads` requests at most are alive at once.
-    plateau_pages(plateau::cache_options options, std::size_t threads) : pages_(options) {
+    plateau_pages(plateau::cache_options options, std::size_t threads)
+        : time_to_live_(options.time_to_live), pages_(options) {
         // A request holds the tree of its product, the page, and the copy that goes into the cache: each below a third
         // of this.
         plan_.add("pages", pages_);
         plan_.add_bytes("requests in flight", threads * request_bytes);
     }
 
-    void answer(const httplib::Request& request, std::uint32_t id, std::string_view query,
-                httplib::Response& response) {
-        response.set_header("Content-Type", "text/html; charset=utf-8");
-        if (auto hit = pages_.get(request.target)) {
-            response.set_header("X-Cache", "hit");
-            response.body = std::move(*hit);
-            return;
-        }
-        const shop::product tree = shop::find_product(id);  // ends with the request
-        std::string html = shop::render(tree, query);
-        pages_.put(request.target, html);
-        response.set_header("X-Cache", "miss");
-        response.body = std::move(html);
+    page_answer answer(const page_request& request) {
+        if (auto hit = pages_.get(request.url)) return {.html = std::move(*hit), .hit = true};
+        const shop::product tree = shop::find_product(request.id);  // ends with the request
+        std::string html = shop::render(tree, request.query);
+        pages_.put(std::string(request.url), html, {.time_to_live = lifetime()});
+        return {.html = std::move(html), .hit = false};
     }
 
     /// Once a second, from one thread: samples memory, and gives back what expired without anybody asking for it.
@@ -65,8 +60,18 @@ public:
     bool fits() const noexcept { return plan_.fits(); }
 
 private:
+    /// Between a third of the cache's time to live and all of it: pages that were stored together do not all expire,
+    /// and miss, together.
+    plateau::duration lifetime() noexcept {
+        if (time_to_live_ == plateau::forever) return plateau::forever;
+        const plateau::duration third = time_to_live_ / 3;
+        return third + third * static_cast<int>(shop::dice(stored_.fetch_add(1)).below(2'001)) / 1'000;
+    }
+
     static constexpr std::size_t request_bytes = 3 * 350'000;
 
+    const plateau::duration time_to_live_;
+    std::atomic<std::uint64_t> stored_{0};
     plateau::concurrent_lru_cache<std::string, std::string, page_policies> pages_;
     plateau::memory_sampler sampler_{{.period = std::chrono::seconds(1)}};
     plateau::memory_plan plan_;

@@ -77,13 +77,13 @@ std::vector<std::uint32_t> large_products(std::size_t count) {
     return found;
 }
 
-/// Requests in flight besides the question itself; -1 if there is no answer.
+/// Pages in flight; -1 if there is no answer.
 long in_flight(int port) {
     const std::string body = ask(port, "/healthz/memory").body;
     const std::size_t at = body.find("\"in_flight\":");
-    long count = 0;
+    long count = -1;
     if (at != body.npos) std::from_chars(body.data() + at + 12, body.data() + body.size(), count);
-    return count - 1;
+    return count;
 }
 
 template <class Condition>
