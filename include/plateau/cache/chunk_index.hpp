@@ -32,6 +32,9 @@ struct alignas(64) index_chunk {
 };
 static_assert(sizeof(index_chunk) == 64);
 
+/// What an index without memory looks into: nothing is there, and nobody passed by. Never written.
+inline constexpr index_chunk no_chunk{};
+
 /// Bit i is set when `tags[i] == tag`. The portable form and the SSE2 form answer alike.
 [[nodiscard]] inline std::uint32_t match_portable(const index_chunk& chunk, unsigned char tag) noexcept {
     std::uint32_t found = 0;
@@ -42,7 +45,7 @@ static_assert(sizeof(index_chunk) == 64);
 [[nodiscard]] PLATEAU_ALWAYS_INLINE std::uint32_t match(const index_chunk& chunk, unsigned char tag) noexcept {
 #if defined(__SSE2__)
     const __m128i tags = _mm_load_si128(reinterpret_cast<const __m128i*>(&chunk));
-    const __m128i same = _mm_cmpeq_epi8(tags, _mm_set1_epi8(static_cast<char>(tag)));
+    const __m128i same = _mm_cmpeq_epi8(tags, _mm_set1_epi32(static_cast<int>(tag * 0x0101'0101U)));
     return static_cast<std::uint32_t>(_mm_movemask_epi8(same)) & 0xfffU;
 #else
     return match_portable(chunk, tag);
@@ -71,7 +74,7 @@ public:
 
     /// Returns: the slot of that hash for which `same(slot)` holds, or nil.
     template <class Same>
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::uint32_t find(std::uint32_t hash, Same same) const {
+    PLATEAU_ALWAYS_INLINE std::uint32_t find(std::uint32_t hash, Same same) const {
         const unsigned char tag = tag_of(hash);
         std::uint32_t at = home_of(hash);
         for (std::uint32_t probed = 0; probed < chunk_count_; ++probed) {
@@ -122,15 +125,15 @@ public:
 
     /// Effects: gives all memory back. Expects: the index is empty.
     void release() noexcept {
-        if (chunks_ == nullptr) return;
+        if (room_ == 0) return;
         traits::deallocate(allocator_, chunks_, chunk_count_);
-        chunks_ = nullptr;
-        chunk_count_ = 0;
+        chunks_ = nowhere();
+        chunk_count_ = 1;
         room_ = 0;
     }
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
-    [[nodiscard]] std::size_t bytes() const noexcept { return chunk_count_ * sizeof(index_chunk); }
+    [[nodiscard]] std::size_t bytes() const noexcept { return room_ == 0 ? 0 : chunk_count_ * sizeof(index_chunk); }
     /// Bytes of an index with room for `count` slots.
     [[nodiscard]] static constexpr std::size_t bytes_for(std::size_t count) noexcept {
         return saturating_mul(chunks_for(count), sizeof(index_chunk));
@@ -165,6 +168,9 @@ private:
     [[nodiscard]] static constexpr unsigned char tag_of(std::uint32_t hash) noexcept {
         return static_cast<unsigned char>(0x80U | (hash & 0x7fU));
     }
+    [[nodiscard]] static std::uint32_t lowest(std::uint32_t bits) noexcept {
+        return static_cast<std::uint32_t>(std::countr_zero(bits));
+    }
     /// The high bits choose the home, the low bits are the tag.
     [[nodiscard]] static constexpr std::uint32_t home_in(std::uint32_t chunk_count, std::uint32_t hash) noexcept {
         return static_cast<std::uint32_t>((std::uint64_t{hash} * chunk_count) >> 32);
@@ -175,8 +181,7 @@ private:
     [[nodiscard]] static std::uint32_t position(const index_chunk& chunk, std::uint32_t hash,
                                                 std::uint32_t slot) noexcept {
         for (std::uint32_t found = match(chunk, tag_of(hash)); found != 0; found &= found - 1) {
-            const auto i = static_cast<std::uint32_t>(std::countr_zero(found));
-            if (chunk.slots[i] == slot) return i;
+            if (chunk.slots[lowest(found)] == slot) return lowest(found);
         }
         return nil;
     }
@@ -192,9 +197,8 @@ private:
         for (;;) {
             index_chunk& chunk = chunks[at];
             if (const std::uint32_t free = match(chunk, 0); free != 0) {
-                const int i = std::countr_zero(free);
-                chunk.tags[i] = tag_of(hash);
-                chunk.slots[i] = slot;
+                chunk.tags[lowest(free)] = tag_of(hash);
+                chunk.slots[lowest(free)] = slot;
                 return;
             }
             ++chunk.passed_by;
@@ -221,8 +225,10 @@ private:
         room_ = count;
     }
 
-    index_chunk* chunks_ = nullptr;
-    std::uint32_t chunk_count_ = 0;
+    [[nodiscard]] static index_chunk* nowhere() noexcept { return const_cast<index_chunk*>(&no_chunk); }
+
+    index_chunk* chunks_ = nowhere();
+    std::uint32_t chunk_count_ = 1;
     std::size_t room_ = 0;  // slots that fit before the next growth
     std::size_t size_ = 0;
     PLATEAU_NO_UNIQUE_ADDRESS chunk_allocator allocator_;

@@ -47,11 +47,11 @@ public:
     // ---- look up
 
     template <class Q>
-    [[nodiscard]] std::optional<V> get(const Q& key) {
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get(const Q& key) {
         return engine_.get(key);
     }
     template <class Q>
-    [[nodiscard]] std::optional<V> get(const Q& key, time_point now) {
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get(const Q& key, time_point now) {
         return engine_.get(key, now);
     }
     template <class Q, class F>

@@ -28,9 +28,9 @@ template <class Hash>
     if constexpr (requires { typename Hash::is_avalanching; }) return hash;
     else return mix(hash);
 }
-/// What the index sees of a hash. The shard is chosen by its top bits.
-[[nodiscard]] constexpr std::uint32_t fold(std::uint64_t spread_hash) noexcept {
-    return static_cast<std::uint32_t>(spread_hash ^ (spread_hash >> 32));
+/// What the index sees of a hash: its low half. The shard is chosen by the top bits.
+[[nodiscard]] constexpr std::uint32_t low_half(std::uint64_t spread_hash) noexcept {
+    return static_cast<std::uint32_t>(spread_hash);
 }
 
 /// The structure of one cache, or of one shard of it: index, recency list, deadlines, bounds and counters.
@@ -87,13 +87,14 @@ public:
     cache_core(const limits& bounds, const hash_type& hash, const typename Policies::equal& equal,
                const allocator_type& allocator, time_point start)
         : bounds_(bounds),
-          slab_(allocator),
+          slab_(allocator, first_page(bounds)),
           index_(allocator),
           start_(start),
           hash_(hash),
           equal_(equal),
           allocator_(allocator) {
-        if (bounds.max_bytes != unlimited || pinned_limit() != unlimited) slab_.add_weights(0);
+        if (bounds.max_bytes != unlimited || bounds.max_entry_bytes != unlimited || pinned_limit() != unlimited)
+            slab_.add_weights(0);
         set_bounds();
     }
     cache_core(const cache_core&) = delete;
@@ -140,30 +141,56 @@ public:
 
     // ---- look up
 
+    /// An entry that was found, live or expired; false if none was.
+    struct found {
+        node* entry = nullptr;
+        std::uint32_t slot = nil;
+        explicit operator bool() const noexcept { return entry != nullptr; }
+    };
+
     template <class Q>
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::uint32_t find(std::uint32_t hash, const Q& key) const {
-        return index_.find(hash, [&](std::uint32_t slot) {
-            const node& at = slab_.node(slot);
-            if constexpr (!rehash_is_free) {
-                if (at.hash != hash) return false;
-            }
-            return static_cast<bool>(equal_(at.key, key));
-        });
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE found find(std::uint32_t hash, const Q& key) const {
+        return find_among(slab_.pages(), hash, key);
     }
+
+    /// A whole get, where no entry has a deadline: found, copied, used, counted.
+    template <class Q>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get(std::uint32_t hash, const Q& key) {
+        if (slab_.is_one_page()) [[likely]]
+            return get_among(slab_.one_page(), hash, key);
+        return get_paged(hash, key);
+    }
+    /// A copy that may throw is made before anything changes.
+    template <class Nodes>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> copy_and_use(Nodes nodes, found at) {
+        const V& value = at.entry->value;
+        if constexpr (std::is_nothrow_copy_constructible_v<V>) {
+            use(nodes, at);
+            return std::optional<V>(std::in_place, value);
+        } else {
+            std::optional<V> answer(std::in_place, value);
+            use(nodes, at);
+            return answer;
+        }
+    }
+    [[nodiscard]] std::optional<V> copy_and_use(found at) { return copy_and_use(slab_.pages(), at); }
+
     [[nodiscard]] node& at(std::uint32_t slot) const noexcept { return slab_.node(slot); }
 
-    /// The entry becomes the most recently used.
-    PLATEAU_ALWAYS_INLINE void touch(std::uint32_t slot) noexcept {
-        if (slot == newest_) return;
-        node& moved = slab_.node(slot);
-        slab_.node(moved.previous).next = moved.next;  // it is not the newest, so there is a newer one
-        if (moved.next != nil) slab_.node(moved.next).previous = moved.previous;
-        else oldest_ = moved.previous;
-        push_front(moved, slot);
-    }
-
-    void count_hit() noexcept {
+    /// A hit: it is counted, and the entry becomes the most recently used.
+    void use(found at) noexcept { use(slab_.pages(), at); }
+    template <class Nodes>
+    PLATEAU_ALWAYS_INLINE void use(Nodes nodes, found at) noexcept {
         if constexpr (counts) ++stats_.hits;
+        if (at.slot == newest_) return;
+        node& used = *at.entry;
+        nodes[used.previous].next = used.next;  // it is not the newest, so there is a newer one
+        if (used.next != nil) nodes[used.next].previous = used.previous;
+        else oldest_ = used.previous;
+        used.previous = nil;
+        used.next = newest_;
+        nodes[newest_].previous = at.slot;
+        newest_ = at.slot;
     }
     void count_miss() noexcept {
         if constexpr (counts) ++stats_.misses;
@@ -187,7 +214,7 @@ public:
     template <class Key, class Value>
     [[nodiscard]] put_result put(std::uint32_t hash, Key& key, Value& value, std::size_t held, duration time_to_live) {
         reclaim(bounds_.reclaim_budget);
-        std::uint32_t old = find(hash, key.view());
+        std::uint32_t old = find(hash, key.view()).slot;
         if (old != nil && expired(old)) {
             remove(old, removal_cause::expired);
             old = nil;
@@ -233,7 +260,7 @@ public:
         if (weighs()) slab_.weight(slot) = static_cast<std::uint32_t>(charge);
         if constexpr (has_pins) slab_.pins(slot) = resident;
         if (timed()) wheel_->add(cells(), slot, deadline_after(time_to_live));
-        while (lacks_real_room() && oldest_ != slot) give_real_room();
+        keep_real_room();
         return put_result::kept(replaced);
     }
 
@@ -243,6 +270,11 @@ public:
         leave(slot);
         if constexpr (counts) count_removal(cause);
         retire(slot, cause);
+    }
+
+    /// I5 again, after slots came back: what they leave idle may be too much beside the entries.
+    void keep_real_room() noexcept {
+        while (lacks_real_room() && give_real_room()) {}
     }
 
     void clear() noexcept {
@@ -379,11 +411,15 @@ public:
         return now;
     }
 
-    /// Bytes that this structure and what its entries own may come to, or `unlimited`.
+    /// Bytes that this structure and what its entries own may come to, or `unlimited`. A bound that was lowered leaves
+    /// memory behind until the cache is cleared: that counts too.
     [[nodiscard]] std::size_t memory_ceiling() const noexcept {
-        const std::size_t bytes = ceiling();
-        const std::size_t now = slab_.bytes() + index_.bytes();
-        return bytes > now ? bytes : now;  // a bound that was lowered leaves memory behind until the cache is cleared
+        std::size_t sum = sizeof(cache_core) + sizeof(timer_wheel);
+        sum = saturating_add(sum, larger(index_type::bytes_for(slot_limit_), index_.bytes()));
+        if (bounds_.max_bytes != unlimited) sum = saturating_add(sum, larger(real_limit_, slab_.bytes()));
+        else sum = saturating_add(sum, ceiling_by_entries());
+        if constexpr (has_pins) sum = saturating_add(sum, pinned_limit());
+        return sum;
     }
 
     /// I1 to I5, by looking at every entry. A violation where one does not hold. For tests.
@@ -440,7 +476,44 @@ private:
         }
     };
 
+    // ---- look up among nodes that stand in one page, or in several
+
+    template <class Nodes, class Q>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE found find_among(Nodes nodes, std::uint32_t hash, const Q& key) const {
+        found answer;
+        index_.find(hash, [&](std::uint32_t slot) {
+            node& at = nodes[slot];
+            if constexpr (!rehash_is_free) {
+                if (at.hash != hash) return false;
+            }
+            if (!static_cast<bool>(equal_(std::as_const(at.key), key))) return false;
+            answer.entry = &at;
+            answer.slot = slot;
+            return true;
+        });
+        return answer;
+    }
+    template <class Nodes, class Q>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get_among(Nodes nodes, std::uint32_t hash, const Q& key) {
+        const found at = find_among(nodes, hash, key);
+        if (at) return copy_and_use(nodes, at);
+        count_miss();
+        return std::nullopt;
+    }
+    template <class Q>
+    [[nodiscard, gnu::noinline]] std::optional<V> get_paged(std::uint32_t hash, const Q& key) {
+        return get_among(slab_.pages(), hash, key);
+    }
+
     // ---- bounds
+
+    /// Without a byte bound the slab never shrinks: then it is one page, unless that would be very large. The system
+    /// gives such a page memory as its slots are first used.
+    [[nodiscard]] static std::size_t first_page(const limits& bounds) noexcept {
+        if (bounds.max_bytes != unlimited) return 0;
+        const std::size_t slots = saturating_add(bounds.max_entries, Policies::outbox_slots);
+        return slots <= Policies::max_first_page_bytes / slab_type::slot_bytes ? slots : 0;
+    }
 
     void set_bounds() noexcept {
         heaviest_ = bounds_.max_bytes < bounds_.max_entry_bytes ? bounds_.max_bytes : bounds_.max_entry_bytes;
@@ -457,7 +530,7 @@ private:
         const std::size_t before = entries_;
         set_bounds();
         make_room(0, 0);
-        while (lacks_real_room() && oldest_ != nil) give_real_room();
+        keep_real_room();
         return before - entries_;
     }
 
@@ -471,8 +544,12 @@ private:
     [[nodiscard]] bool lacks_real_room() const noexcept {
         return real_limit_ != unlimited && saturating_add(slab_.idle_bytes(), bytes_) > real_limit_;
     }
-    PLATEAU_COLD void give_real_room() noexcept {
-        if (!slab_.release_empty_page()) remove(oldest_, removal_cause::size);
+    /// Returns: false when there is nothing to give but the newest entry.
+    PLATEAU_COLD bool give_real_room() noexcept {
+        if (slab_.release_empty_page()) return true;
+        if (oldest_ == newest_) return false;
+        remove(oldest_, removal_cause::size);
+        return true;
     }
 
     put_result refuse(cache_reason why) noexcept {
@@ -487,7 +564,7 @@ private:
     // ---- structure
 
     [[nodiscard]] std::uint32_t hash_of(std::uint32_t slot) const noexcept {
-        if constexpr (rehash_is_free) return fold(spread<hash_type>(hash_(slab_.node(slot).key)));
+        if constexpr (rehash_is_free) return low_half(spread<hash_type>(hash_(slab_.node(slot).key)));
         else return slab_.node(slot).hash;
     }
 
@@ -616,16 +693,10 @@ private:
         return bounds_.max_pinned_bytes == 0 ? bounds_.max_bytes : bounds_.max_pinned_bytes;
     }
 
-    [[nodiscard]] std::size_t ceiling() const noexcept {
-        std::size_t sum = saturating_add(index_type::bytes_for(slot_limit_), sizeof(cache_core) + sizeof(timer_wheel));
-        if (bounds_.max_bytes != unlimited) sum = saturating_add(sum, real_limit_);
-        else sum = saturating_add(sum, ceiling_by_entries());
-        if constexpr (has_pins) sum = saturating_add(sum, pinned_limit());
-        return sum;
-    }
+    [[nodiscard]] static constexpr std::size_t larger(std::size_t a, std::size_t b) noexcept { return a < b ? b : a; }
     /// Without a byte bound: only what bounds the bytes of one entry bounds those of all.
     [[nodiscard]] std::size_t ceiling_by_entries() const noexcept {
-        const std::size_t slots = slab_type::bytes_for(slot_limit_ + Policies::outbox_slots);
+        const std::size_t slots = larger(slab_type::bytes_for(slot_limit_ + Policies::outbox_slots), slab_.bytes());
         if constexpr (owns_nothing) return slots;
         return saturating_add(slots, saturating_mul(slot_limit_, bounds_.max_entry_bytes));
     }

@@ -63,6 +63,41 @@ template <class K, class Q>
     return (query < Q{}) == (key < K{}) && static_cast<Q>(key) == query;
 }
 
+/// What a look-up was asked for, in a form that hashes and compares as a K does.
+template <class K, class Q, bool Transparent>
+class lookup_key {
+    static constexpr bool is_number = !std::is_same_v<K, Q> && std::is_integral_v<K> && std::is_integral_v<Q>;
+    static constexpr bool as_it_is = std::is_same_v<K, Q> || (Transparent && !is_number);
+    static_assert(as_it_is || std::is_constructible_v<K, const Q&>,
+                  "plateau: this query is not comparable: hash and equality are not transparent, and K cannot be made "
+                  "from it");
+
+public:
+    explicit lookup_key(const Q& query) : held_(hold(query)) {
+        if constexpr (is_number) possible_ = same_number(held_, query);
+    }
+    lookup_key(const lookup_key&) = delete;
+    lookup_key& operator=(const lookup_key&) = delete;
+
+    /// False for a number that no K can be.
+    [[nodiscard]] bool possible() const noexcept {
+        if constexpr (is_number) return possible_;
+        else return true;
+    }
+    [[nodiscard]] const auto& view() const noexcept { return held_; }
+
+private:
+    using held_type = std::conditional_t<as_it_is, const Q&, const K>;
+
+    static held_type hold(const Q& query) {
+        if constexpr (as_it_is) return query;
+        else return static_cast<K>(query);
+    }
+
+    held_type held_;
+    PLATEAU_NO_UNIQUE_ADDRESS std::conditional_t<is_number, bool, nothing> possible_{};
+};
+
 /// Everything that the public caches have in common: shards, the parts they share, and each operation once.
 template <class K, class V, class Policies, class Access>
 class cache_engine {
@@ -104,6 +139,10 @@ class cache_engine {
     using shard_type = cache_shard<K, V, Policies, Access>;
     using session = typename shard_type::session;
     using core_type = typename shard_type::core_type;
+    using found = typename core_type::found;
+    /// Only then can a call come back while a get is inside.
+    static constexpr bool get_runs_user_code =
+        !std::is_scalar_v<K> || !std::is_trivially_copyable_v<V> || !std::is_same_v<equal_type, any_equal>;
     static constexpr bool is_shared = !std::is_same_v<Access, sole_access>;
 
 public:
@@ -131,16 +170,20 @@ public:
     // ---- look up
 
     template <class Q>
-    [[nodiscard]] std::optional<V> get(const Q& query) {
-        return get_at(query, [this] { return (*clock_).now(); });
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get(const Q& query) {
+        if constexpr (returns_in_registers) return get_at(query, [this] { return now(); });
+        else return get_out_of_line(query, [this] { return now(); });
     }
     template <class Q>
-    [[nodiscard]] std::optional<V> get(const Q& query, time_point now) {
-        return get_at(query, [now] { return now; });
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get(const Q& query, time_point moment) {
+        if constexpr (returns_in_registers) return get_at(query, [moment] { return moment; });
+        else return get_out_of_line(query, [moment] { return moment; });
     }
 
     template <class Q>
     [[nodiscard]] std::optional<V> peek(const Q& query) const {
+        static_assert(std::is_copy_constructible_v<V>,
+                      "plateau: get and peek hand out a copy, and V is not copyable: use visit, or pin");
         std::optional<V> answer;
         peek_at(query, [&](const V& value) { answer.emplace(value); });
         return answer;
@@ -155,30 +198,30 @@ public:
         static_assert(std::is_invocable_v<F&, const V&>, "plateau: visit calls f(const V&)");
         static_assert(!is_shared || std::is_nothrow_invocable_v<F&, const V&>,
                       "plateau: visit of a shared cache runs f(const V&) under the lock of a shard: f is noexcept");
-        return use(
-            query, [this] { return (*clock_).now(); },
-            [&](core_type& core, std::uint32_t slot) { f(std::as_const(core.at(slot).value)); });
+        const key_for<Q> key(query);
+        if (!key.possible()) return false;
+        const std::uint64_t hash = hash_of(key.view());
+        session in(shard_of(hash));
+        const found at = find_live(*in, hash, key.view(), [this] { return now(); });
+        if (!at) return false;
+        f(std::as_const(at.entry->value));  // if it throws, nothing has changed yet
+        in->use(at);
+        return true;
     }
 
     template <class Q>
     [[nodiscard]] plateau::pin<V> pin(const Q& query) {
         static_assert(has_pins, "plateau: these policies say `pins = none`: name `counted` to pin values");
-        plateau::pin<V> answer(cache_reason::absent);
-        with_key(query, [&](const auto& key) {
-            const std::uint64_t hash = hash_of(key);
-            shard_type& shard = shard_of(hash);
-            session in(shard);
-            const std::uint32_t slot = find_live(*in, hash, key, [this] { return (*clock_).now(); });
-            if (slot == nil) return;
-            if (const cache_reason why = in->pin(slot); why != cache_reason::none) {
-                answer = plateau::pin<V>(why);
-                return;
-            }
-            in->touch(slot);
-            in->count_hit();
-            answer = pin_access<V>::make(in->at(slot).value, shard, slot);
-        });
-        return answer;
+        const key_for<Q> key(query);
+        if (!key.possible()) return cache_reason::absent;
+        const std::uint64_t hash = hash_of(key.view());
+        shard_type& shard = shard_of(hash);
+        session in(shard);
+        const found at = find_live(*in, hash, key.view(), [this] { return now(); });
+        if (!at) return cache_reason::absent;
+        if (const cache_reason why = in->pin(at.slot); why != cache_reason::none) return why;
+        in->use(at);
+        return pin_access<V>::make(at.entry->value, shard, at.slot);
     }
 
     // ---- change
@@ -201,26 +244,23 @@ public:
             }
             session in(shard);
             if (in->weighs() && !weighed) continue;
-            if (in->timed() || time_to_live != forever) in->observe((*clock_).now());
-            return in->put(fold(hash), key, value, held, time_to_live);
+            if (in->timed() || time_to_live != forever) in->observe(now());
+            return in->put(low_half(hash), key, value, held, time_to_live);
         }
     }
 
     template <class Q>
     bool erase(const Q& query) {
-        bool erased = false;
-        with_key(query, [&](const auto& key) {
-            const std::uint64_t hash = hash_of(key);
-            session in(shard_of(hash));
-            observe(*in);
-            const std::uint32_t slot = in->find(fold(hash), key);
-            if (slot != nil) {
-                erased = !in->expired(slot);
-                in->remove(slot, erased ? removal_cause::erased : removal_cause::expired);
-            }
-            in->reclaim(options_.reclaim_budget);
-        });
-        return erased;
+        const key_for<Q> key(query);
+        if (!key.possible()) return false;
+        const std::uint64_t hash = hash_of(key.view());
+        session in(shard_of(hash));
+        observe(*in);
+        const std::uint32_t slot = in->find(low_half(hash), key.view()).slot;
+        const bool live = slot != nil && !in->expired(slot);
+        if (slot != nil) in->remove(slot, live ? removal_cause::erased : removal_cause::expired);
+        in->reclaim(options_.reclaim_budget);
+        return live;
     }
 
     template <class F>
@@ -349,6 +389,12 @@ private:
         return bound / shards + (i < bound % shards);
     }
 
+    /// 0 stands for the byte bound, so no part of a budget may become 0: one byte pins nothing either.
+    [[nodiscard]] static std::size_t pinned_share(std::size_t bound, std::size_t shards, std::size_t i) noexcept {
+        const std::size_t part = share(bound, shards, i);
+        return bound != 0 && part == 0 ? 1 : part;
+    }
+
     [[nodiscard]] static std::size_t wanted_shards(const cache_options& options) noexcept {
         if constexpr (!is_shared) return 1;
         else {
@@ -380,7 +426,7 @@ private:
         while (shard_count_ < wanted) {
             const typename core_type::limits bounds{
                 share(options_.max_entries, wanted, shard_count_), share(options_.max_bytes, wanted, shard_count_),
-                options_.max_entry_bytes, share(options_.max_pinned_bytes, wanted, shard_count_),
+                options_.max_entry_bytes, pinned_share(options_.max_pinned_bytes, wanted, shard_count_),
                 options_.reclaim_budget};
             shards_[shard_count_] = shard_type::make(bounds, hash_, equal_, allocator_, start, listener_);
             ++shard_count_;
@@ -412,94 +458,85 @@ private:
         return spread<hash_type>(static_cast<std::uint64_t>(hash_(key)));
     }
 
-    /// Calls `f` with the query in a form that hashes and compares as a K does; not at all when no K can equal it.
-    template <class Q, class F>
-    PLATEAU_ALWAYS_INLINE static void with_key(const Q& query, F&& f) {
-        constexpr bool transparent = requires {
-            typename hash_type::is_transparent;
-            typename equal_type::is_transparent;
-        };
-        if constexpr (std::is_same_v<Q, K>) {
-            f(query);
-        } else if constexpr (std::is_integral_v<K> && std::is_integral_v<Q>) {
-            const K key = static_cast<K>(query);
-            if (same_number(key, query)) f(key);
-        } else if constexpr (transparent) {
-            f(query);
-        } else {
-            static_assert(
-                std::is_constructible_v<K, const Q&>,
-                "plateau: this query is not comparable: hash and equality are not transparent, and K cannot be "
-                "made from it");
-            f(K(query));
-        }
+    template <class Q>
+    using key_for = lookup_key < K,
+          Q, requires {
+        typename hash_type::is_transparent;
+        typename equal_type::is_transparent;
     }
+    > ;
 
     // ---- the steps of a look-up
 
+    [[nodiscard]] time_point now() const noexcept { return (*clock_).now(); }
     void observe(core_type& core) const noexcept {
-        if (core.timed()) core.observe((*clock_).now());
+        if (core.timed()) core.observe(now());
     }
 
-    /// Returns: the slot of a live entry, or nil after counting the miss. An expired one is removed.
+    /// Returns: a live entry, or none after counting the miss. An expired one is removed.
     template <class Key, class Now>
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::uint32_t find_live(core_type& core, std::uint64_t hash, const Key& key,
-                                                                Now now) {
-        const std::uint32_t slot = core.find(fold(hash), key);
-        if (slot == nil) {
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE found find_live(core_type& core, std::uint64_t hash, const Key& key,
+                                                        Now moment) {
+        const found at = core.find(low_half(hash), key);
+        if (!at) {
             core.count_miss();
-            return nil;
+            return {};
         }
         if (core.timed()) {
-            core.observe(now());
-            if (core.expired(slot)) [[unlikely]] {
-                core.remove(slot, removal_cause::expired);
+            core.observe(moment());
+            if (core.expired(at.slot)) [[unlikely]] {
+                core.remove(at.slot, removal_cause::expired);
                 core.count_miss();
-                return nil;
+                return {};
             }
         }
-        return slot;
+        return at;
     }
 
-    /// Calls `f(core, slot)` for a live entry, which then counts as used. If `f` throws, nothing has changed.
-    template <class Q, class Now, class F>
-    PLATEAU_ALWAYS_INLINE bool use(const Q& query, Now now, F&& f) {
-        bool found = false;
-        with_key(query, [&](const auto& key) {
-            const std::uint64_t hash = hash_of(key);
-            session in(shard_of(hash));
-            const std::uint32_t slot = find_live(*in, hash, key, now);
-            if (slot == nil) return;
-            f(*in, slot);
-            in->touch(slot);
-            in->count_hit();
-            found = true;
-        });
-        return found;
-    }
+    /// An optional of a small value is returned by a wide load right after narrow stores, and that wait is longer than
+    /// the look-up: such a get is inlined into its caller.
+    static constexpr bool returns_in_registers = std::is_trivially_copyable_v<V> && sizeof(V) <= sizeof(void*);
 
     template <class Q, class Now>
-    [[nodiscard]] std::optional<V> get_at(const Q& query, Now now) {
+    [[nodiscard]] std::optional<V> get_out_of_line(const Q& query, Now moment) {
+        return get_at(query, moment);
+    }
+    template <class Q, class Now>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get_at(const Q& query, Now moment) {
         static_assert(std::is_copy_constructible_v<V>,
-                      "plateau: get hands out a copy: V is not copyable; use visit, or pin");
-        std::optional<V> answer;
-        use(query, now,
-            [&](core_type& core, std::uint32_t slot) { answer.emplace(std::as_const(core.at(slot).value)); });
-        return answer;
+                      "plateau: get and peek hand out a copy, and V is not copyable: use visit, or pin");
+        const key_for<Q> key(query);
+        if (!key.possible()) return std::nullopt;
+        const std::uint64_t hash = hash_of(key.view());
+        shard_type& shard = shard_of(hash);
+        {
+            // Without deadlines nothing can leave, and nothing but the hit itself is left to do.
+            typename shard_type::template quiet_session<get_runs_user_code> in(shard);
+            if (!in->timed()) [[likely]]
+                return in->get(low_half(hash), key.view());
+        }
+        return get_timed(shard, hash, key.view(), moment);
+    }
+
+    template <class Key, class Now>
+    [[nodiscard, gnu::noinline]] std::optional<V> get_timed(shard_type& shard, std::uint64_t hash, const Key& key,
+                                                            Now moment) {
+        session in(shard);
+        const found at = find_live(*in, hash, key, moment);
+        if (!at) return std::nullopt;
+        return in->copy_and_use(at);
     }
 
     template <class Q, class F>
     bool peek_at(const Q& query, F f) const {
-        bool found = false;
-        with_key(query, [&](const auto& key) {
-            const std::uint64_t hash = hash_of(key);
-            session in(shard_of(hash));
-            const std::uint32_t slot = in->find(fold(hash), key);
-            if (slot == nil || (in->timed() && in->expired_at(slot, (*clock_).now()))) return;
-            f(std::as_const(in->at(slot).value));
-            found = true;
-        });
-        return found;
+        const key_for<Q> key(query);
+        if (!key.possible()) return false;
+        const std::uint64_t hash = hash_of(key.view());
+        typename shard_type::template quiet_session<true> in(shard_of(hash));
+        const found at = in->find(low_half(hash), key.view());
+        if (!at || (in->timed() && in->expired_at(at.slot, now()))) return false;
+        f(std::as_const(at.entry->value));
+        return true;
     }
 
     using shard_list_allocator = typename std::allocator_traits<allocator_type>::template rebind_alloc<shard_type*>;

@@ -59,12 +59,12 @@ public:
 
     /// Returns: a copy of the live value, which becomes the most recently used.
     template <class Q>
-    [[nodiscard]] std::optional<V> get(const Q& key) {
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get(const Q& key) {
         return engine_.get(key);
     }
     /// The same at a time of the caller's: for loops that read the clock once.
     template <class Q>
-    [[nodiscard]] std::optional<V> get(const Q& key, time_point now) {
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get(const Q& key, time_point now) {
         return engine_.get(key, now);
     }
     /// Calls `f(const V&)` in place of copying. Returns: whether there was a live value.

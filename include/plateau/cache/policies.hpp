@@ -48,6 +48,8 @@ struct cache_policies {
     static constexpr duration tick{std::int64_t{1} << 24};    ///< resolution of deadlines
     static constexpr std::size_t max_page_slots = 1024;       ///< entries a page of the slab, at most; a power of two
     static constexpr std::size_t max_page_bytes = 64 * 1024;  ///< bytes a page, unless 16 entries need more
+    static constexpr std::size_t max_first_page_bytes = 64
+                                                        << 20;  ///< the whole slab as one page, where it never shrinks
     static constexpr std::size_t outbox_slots = 4;  ///< entries that may be on their way out while new ones come in
 };
 

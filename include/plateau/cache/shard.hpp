@@ -19,8 +19,11 @@ namespace detail {
 class sole_access {
 public:
     void enter() noexcept {
-        PLATEAU_EXPECTS(!entered_, "a cache was called from inside its own visit, predicate, equality or value copy");
+        pass();
         entered_ = true;
+    }
+    void pass() const noexcept {
+        PLATEAU_EXPECTS(!entered_, "a cache was called from inside its own visit, predicate, equality or value copy");
     }
     void leave() noexcept { entered_ = false; }
     [[nodiscard]] static const void* self() noexcept { return nullptr; }
@@ -89,13 +92,21 @@ public:
         cache_shard& shard_;
     };
 
-    /// The same for steps that remove nothing.
+    /// The same for steps that remove nothing. Where they run no user code, a sole user need not say that he is inside.
+    template <bool RunsUserCode>
     class quiet_session {
+        static constexpr bool enters = RunsUserCode || !std::is_same_v<Access, sole_access>;
+
     public:
-        explicit quiet_session(cache_shard& shard) noexcept : shard_(shard) { shard_.access_.enter(); }
+        explicit quiet_session(cache_shard& shard) noexcept : shard_(shard) {
+            if constexpr (enters) shard_.access_.enter();
+            else shard_.access_.pass();
+        }
         quiet_session(const quiet_session&) = delete;
         quiet_session& operator=(const quiet_session&) = delete;
-        ~quiet_session() { shard_.access_.leave(); }
+        ~quiet_session() {
+            if constexpr (enters) shard_.access_.leave();
+        }
         [[nodiscard]] core_type* operator->() const noexcept { return &shard_.core_; }
         [[nodiscard]] core_type& operator*() const noexcept { return shard_.core_; }
 
@@ -164,7 +175,12 @@ private:
         usher own{Access::self(), ushers_, {}};
         ushers_ = &own;
         core_.move_outbox(own.queue);
-        while (own.queue.first != nil) see_out_some(own.queue);
+        while (own.queue.first != nil) {
+            see_out_some(own.queue);
+            if (own.queue.first != nil) continue;
+            core_.keep_real_room();  // slots came back
+            core_.move_outbox(own.queue);
+        }
         usher** link = &ushers_;
         while (*link != &own) link = &(*link)->next;
         *link = own.next;

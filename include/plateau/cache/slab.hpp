@@ -61,22 +61,41 @@ public:
     static constexpr std::size_t slot_bytes =
         sizeof(Node) + sizeof(std::uint32_t) + sizeof(timer_cell) + (HasPins ? sizeof(std::uint32_t) : 0);
 
-    explicit slab(const Allocator& allocator) noexcept : allocator_(allocator) {}
+    /// The first page has `first_page` slots, at least one ordinary page: where all that will ever be needed is in it,
+    /// a slot is found without a table.
+    slab(const Allocator& allocator, std::size_t first_page) noexcept
+        : first_range_((first_page + page_slots - 1) / page_slots * page_slots), allocator_(allocator) {
+        if (first_range_ == 0) first_range_ = page_slots;
+    }
     slab(const slab&) = delete;
     slab& operator=(const slab&) = delete;
     ~slab() { release(); }
 
     [[nodiscard]] PLATEAU_ALWAYS_INLINE Node& node(std::uint32_t slot) const noexcept {
-        return nodes_[slot / page_slots][slot % page_slots];
+        if (slot < first_range_) [[likely]]
+            return first_nodes_[slot];
+        return *reinterpret_cast<Node*>(origins_[page_of(slot)] + std::uintptr_t{slot} * sizeof(Node));
     }
+
+    /// Two ways from a slot to its node, for paths that look up several: the second where all slots are in one page.
+    struct paged_nodes {
+        const slab& in;
+        [[nodiscard]] PLATEAU_ALWAYS_INLINE Node& operator[](std::uint32_t slot) const noexcept {
+            return in.node(slot);
+        }
+    };
+    [[nodiscard]] bool is_one_page() const noexcept { return page_count_ == 1; }
+    [[nodiscard]] Node* one_page() const noexcept { return first_nodes_; }
+    [[nodiscard]] paged_nodes pages() const noexcept { return {*this}; }
+
     [[nodiscard]] timer_cell& timer(std::uint32_t slot) const noexcept {
-        return pages_[slot / page_slots].timers[slot % page_slots];
+        return pages_[page_of(slot)].timers[place_of(slot)];
     }
     [[nodiscard]] std::uint32_t& weight(std::uint32_t slot) const noexcept {
-        return pages_[slot / page_slots].weights[slot % page_slots];
+        return pages_[page_of(slot)].weights[place_of(slot)];
     }
     [[nodiscard]] std::uint32_t& pins(std::uint32_t slot) const noexcept {
-        return pages_[slot / page_slots].pins[slot % page_slots];
+        return pages_[page_of(slot)].pins[place_of(slot)];
     }
 
     /// Returns: a slot, or nil when `limit` are taken already.
@@ -86,7 +105,7 @@ public:
         page& from = pages_[first_open_];
         std::uint32_t slot = from.first_free;
         if (slot != nil) from.first_free = node(slot).next;
-        else slot = static_cast<std::uint32_t>(first_open_ * page_slots) + from.fresh++;
+        else slot = first_slot_of(first_open_) + from.fresh++;
         ++from.used;
         ++used_;
         if (from.used == 1) --empty_pages_;
@@ -97,7 +116,7 @@ public:
 
     /// Effects: the slot is free again. Expects: its key and value have ended.
     void give_back(std::uint32_t slot) noexcept {
-        const auto id = static_cast<std::uint32_t>(slot / page_slots);
+        const std::uint32_t id = page_of(slot);
         page& to = pages_[id];
         if (to.used == to.slots) open(id);
         node(slot).next = to.first_free;
@@ -141,10 +160,10 @@ public:
     /// Effects: gives all memory back. Expects: no slot is taken.
     void release() noexcept {
         for (std::uint32_t id = 0; id < page_count_; ++id)
-            if (nodes_[id] != nullptr) release_page(id);
-        give(nodes_, table_size_);
+            if (pages_[id].nodes != nullptr) release_page(id);
+        give(origins_, table_size_);
         give(pages_, table_size_);
-        nodes_ = nullptr;
+        origins_ = nullptr;
         pages_ = nullptr;
         page_count_ = 0;
         table_size_ = 0;
@@ -164,7 +183,8 @@ public:
     /// The most bytes that pages for `slots` slots come to, tables included.
     [[nodiscard]] static constexpr std::size_t bytes_for(std::size_t slots) noexcept {
         const std::size_t rounded = saturating_add(slots, min_page_slots);
-        const std::size_t tables = 3 * saturating_add(rounded / page_slots, min_table) * (sizeof(page) + sizeof(Node*));
+        const std::size_t tables =
+            3 * saturating_add(rounded / page_slots, 2 * min_table) * (sizeof(page) + sizeof(std::uintptr_t));
         return saturating_add(saturating_mul(rounded, slot_bytes), tables);
     }
     static constexpr std::size_t page_bytes = page_slots * slot_bytes;
@@ -194,9 +214,12 @@ private:
     static constexpr std::size_t min_table = 4;
     static constexpr std::size_t contents_bytes = sizeof(Node) - 2 * sizeof(std::uint32_t);
     /// The last slot numbers are names of timer lists, and nil.
-    static constexpr std::size_t max_pages = (std::size_t{1} << 32) / page_slots - (0x1'0000 / page_slots + 1);
+    [[nodiscard]] std::size_t max_pages() const noexcept {
+        return ((std::size_t{1} << 32) - 0x1'0000 - first_range_) / page_slots;
+    }
 
     struct page {
+        Node* nodes;
         timer_cell* timers;
         std::uint32_t* weights;
         std::uint32_t* pins;
@@ -227,6 +250,17 @@ private:
         bytes_ -= count * sizeof(T);
     }
 
+    // Page 0 has the first slot numbers, however many; from there on each has `page_slots` of them.
+    [[nodiscard]] std::uint32_t page_of(std::uint32_t slot) const noexcept {
+        return slot < first_range_ ? 0 : static_cast<std::uint32_t>(1 + (slot - first_range_) / page_slots);
+    }
+    [[nodiscard]] std::size_t place_of(std::uint32_t slot) const noexcept {
+        return slot < first_range_ ? slot : (slot - first_range_) % page_slots;
+    }
+    [[nodiscard]] std::uint32_t first_slot_of(std::uint32_t id) const noexcept {
+        return id == 0 ? 0 : static_cast<std::uint32_t>(first_range_ + (id - 1) * page_slots);
+    }
+
     void open(std::uint32_t id) noexcept {
         pages_[id].previous = last_open_;
         pages_[id].next = nil;
@@ -244,23 +278,26 @@ private:
 
     PLATEAU_COLD bool open_page(std::size_t limit) {
         if (spare_ids_ == nil && page_count_ == table_size_ && !grow_table()) return false;
+        const std::uint32_t id = spare_ids_ != nil ? spare_ids_ : page_count_;
+        const std::size_t most = id == 0 ? first_range_ : page_slots;
         const std::size_t wanted = limit - used_;  // every page is full: as many slots as are taken
         page fresh{};
-        fresh.slots = static_cast<std::uint32_t>(
-            wanted >= page_slots ? page_slots : (wanted < min_page_slots ? min_page_slots : wanted));
+        fresh.slots =
+            static_cast<std::uint32_t>(wanted >= most ? most : (wanted < min_page_slots ? min_page_slots : wanted));
         fresh.first_free = nil;
-        page_guard whole{*this, fresh, get<Node>(fresh.slots)};
+        page_guard whole{this, fresh};
+        fresh.nodes = get<Node>(fresh.slots);
         if (has_timers_) fresh.timers = get<timer_cell>(fresh.slots);
         if (has_weights_) fresh.weights = get<std::uint32_t>(fresh.slots);
         if constexpr (HasPins) fresh.pins = get<std::uint32_t>(fresh.slots);
-        Node* const nodes = whole.keep();
+        whole.owner = nullptr;
 
-        for (std::uint32_t i = 0; i < fresh.slots; ++i) std::construct_at(nodes + i);
+        for (std::uint32_t i = 0; i < fresh.slots; ++i) std::construct_at(fresh.nodes + i);
         if (has_timers_) fill_timers(fresh);
-        std::uint32_t id = spare_ids_;
-        if (id != nil) spare_ids_ = pages_[id].next;
-        else id = page_count_++;
-        nodes_[id] = nodes;
+        if (spare_ids_ != nil) spare_ids_ = pages_[id].next;
+        else ++page_count_;
+        if (id == 0) first_nodes_ = fresh.nodes;
+        origins_[id] = reinterpret_cast<std::uintptr_t>(fresh.nodes) - std::uintptr_t{first_slot_of(id)} * sizeof(Node);
         std::construct_at(pages_ + id, fresh);
         ++empty_pages_;
         open(id);
@@ -269,17 +306,15 @@ private:
 
     /// Gives the parts of a page back when a later part of it could not be had.
     struct page_guard {
-        slab& owner;
+        slab* owner;
         page& parts;
-        Node* nodes;
-        Node* keep() noexcept { return std::exchange(nodes, nullptr); }
         ~page_guard() {
-            if (nodes != nullptr) owner.give_parts(parts, nodes);
+            if (owner != nullptr) owner->give_parts(parts);
         }
     };
 
-    void give_parts(const page& parts, Node* nodes) noexcept {
-        give(nodes, parts.slots);
+    void give_parts(const page& parts) noexcept {
+        give(parts.nodes, parts.slots);
         give(parts.timers, parts.slots);
         give(parts.weights, parts.slots);
         give(parts.pins, parts.slots);
@@ -287,9 +322,8 @@ private:
 
     void release_page(std::uint32_t id) noexcept {
         close(id);
-        unpoison(nodes_[id], pages_[id].slots * sizeof(Node));
-        give_parts(pages_[id], nodes_[id]);
-        nodes_[id] = nullptr;
+        unpoison(pages_[id].nodes, pages_[id].slots * sizeof(Node));
+        give_parts(pages_[id]);
         pages_[id] = page{};
         pages_[id].next = spare_ids_;
         spare_ids_ = id;
@@ -297,17 +331,17 @@ private:
     }
 
     bool grow_table() {
-        if (page_count_ >= max_pages) return false;
+        if (page_count_ >= max_pages()) return false;
         const std::size_t size = table_size_ == 0 ? min_table : 2 * table_size_;
-        table_guard nodes{*this, get<Node*>(size), size};
+        table_guard origins{*this, get<std::uintptr_t>(size), size};
         page* const pages = get<page>(size);
         for (std::uint32_t id = 0; id < page_count_; ++id) {
-            nodes.table[id] = nodes_[id];
+            origins.table[id] = origins_[id];
             std::construct_at(pages + id, pages_[id]);
         }
-        give(nodes_, table_size_);
+        give(origins_, table_size_);
         give(pages_, table_size_);
-        nodes_ = std::exchange(nodes.table, nullptr);
+        origins_ = std::exchange(origins.table, nullptr);
         pages_ = pages;
         table_size_ = size;
         return true;
@@ -315,7 +349,7 @@ private:
 
     struct table_guard {
         slab& owner;
-        Node** table;
+        std::uintptr_t* table;
         std::size_t size;
         ~table_guard() { owner.give(table, size); }
     };
@@ -350,7 +384,9 @@ private:
         }
     };
 
-    Node** nodes_ = nullptr;
+    std::size_t first_range_;  // how many slot numbers belong to page 0
+    Node* first_nodes_ = nullptr;
+    std::uintptr_t* origins_ = nullptr;  // a page's nodes, less the bytes of all slots before it
     page* pages_ = nullptr;
     std::uint32_t first_open_ = nil;
     std::uint32_t last_open_ = nil;
