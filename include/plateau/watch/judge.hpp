@@ -13,7 +13,6 @@
 #include <plateau/watch/trend.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -52,8 +51,9 @@ enum class verdict : unsigned char { flat, growing, shrinking, inconclusive };
 struct judgement {
     plateau::verdict verdict = plateau::verdict::inconclusive;
     double bytes_per_work = 0;  ///< the slope
-    double lower = -HUGE_VAL;   ///< its confidence interval; everything, where nothing was measured
-    double upper = HUGE_VAL;
+    double lower =
+        -std::numeric_limits<double>::infinity();  ///< its confidence interval; everything, where nothing was measured
+    double upper = std::numeric_limits<double>::infinity();
     std::optional<duration> time_to_limit;        ///< of a growing line, at the pace of the judged work
     double growth = 0;                            ///< the slope over all judged work, as a share of the median
     std::size_t points = 0;                       ///< judged
@@ -76,7 +76,7 @@ private:
 
     void write_to(detail::text_out& out) const {
         out.put(to_string(verdict)).put(": ").put(why).put(" (").number(points).put(" points)\n");
-        if (!std::isfinite(lower)) return;
+        if (!detail::is_finite(lower)) return;
         out.put("  ").rounded(bytes_per_work).put(" bytes per unit of work, ").rounded(confidence * 100);
         out.put(" % interval ").rounded(lower).put(" to ").rounded(upper).put("; ").rounded(growth * 100);
         out.put(" % over all work judged\n");
@@ -92,7 +92,7 @@ namespace detail {
 inline constexpr std::size_t max_judged_points = 512;  // the pairs of which are a mebibyte of slopes
 
 inline void check_judge_options(const judge_options& chosen) {
-    require_option(std::isfinite(chosen.tolerance) && chosen.tolerance >= 0,
+    require_option(is_finite(chosen.tolerance) && chosen.tolerance >= 0,
                    "judge_options: tolerance is a share, 0 or more");
     require_option(chosen.confidence > 0 && chosen.confidence < 1, "judge_options: confidence is between 0 and 1");
     require_option(chosen.min_points >= 3, "judge_options: min_points is at least 3");
@@ -186,7 +186,7 @@ inline void thin_out(std::vector<trend_point>& points) {
     found.upper = line.upper;
     const double grown = line.slope * line.work;
     const double allowed = chosen.tolerance * line.level;
-    found.growth = line.level > 0 ? grown / line.level : grown == 0 ? 0 : std::copysign(HUGE_VAL, grown);
+    found.growth = grown == 0 ? 0 : grown / line.level;  // infinite from nothing
 
     const double significant = detail::normal_quantile(chosen.confidence);
     if (line.score > significant && grown > allowed) {

@@ -331,6 +331,9 @@ public:
         fresh.name = text;
         fresh.max_bytes = chosen.max_bytes;
         opened_.store(used + 1, std::memory_order_release);
+#if PLATEAU_HARDENED
+        check_names();
+#endif
         return account_type(fresh);
     }
 
@@ -361,15 +364,13 @@ public:
         return sizeof(*this) + (capacity_ + 1) * sizeof(entry);
     }
 
-    /// While no other thread uses the ledger.
+    /// While no other thread charges.
     void check_invariants() const noexcept {
-        const auto all = used();
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            PLATEAU_EXPECTS(all[i].bytes.load() <= all[i].peak.load(), "ledger: an account holds more than its peak");
-            for (std::size_t j = 0; j < i; ++j) {
-                PLATEAU_EXPECTS(all[i].name.view() != all[j].name.view(), "ledger: two accounts have one name");
-            }
+        for (const entry& one : used()) {
+            PLATEAU_EXPECTS(one.bytes.load(std::memory_order_relaxed) <= one.peak.load(std::memory_order_relaxed),
+                            "ledger: an account holds more than its peak");
         }
+        check_names();
     }
 
 private:
@@ -390,6 +391,15 @@ private:
             if (one.name.view() == name) return &one;
         }
         return nullptr;
+    }
+
+    void check_names() const noexcept {
+        const auto all = used();
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            for (std::size_t j = 0; j < i; ++j) {
+                PLATEAU_EXPECTS(all[i].name.view() != all[j].name.view(), "ledger: two accounts have one name");
+            }
+        }
     }
 
     std::size_t capacity_;

@@ -59,6 +59,9 @@ public:
     void add_bytes(std::string_view name, std::size_t bytes) {
         rows_.push_back({detail::short_name(name, "memory_plan: the name of a part has 1 to 63 bytes"), bytes});
         total_ = detail::saturating_add(total_, bytes);
+#if PLATEAU_HARDENED
+        check_invariants();
+#endif
     }
 
     /// Saturates at `unlimited`.

@@ -7,10 +7,10 @@
 #include <plateau/fwd.hpp>
 #include <plateau/watch/text_sink.hpp>
 
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <type_traits>
@@ -111,8 +111,10 @@ void put_sample(text_out& out, I value) {
     out.number(value);
 }
 inline void put_sample(text_out& out, double value) {
-    if (std::isnan(value)) out.put("NaN");
-    else if (std::isinf(value)) out.put(value > 0 ? "+Inf" : "-Inf");
+    constexpr double infinity = std::numeric_limits<double>::infinity();
+    if (value != value) out.put("NaN");
+    else if (value == infinity) out.put("+Inf");
+    else if (value == -infinity) out.put("-Inf");
     else out.number(value);
 }
 
@@ -121,7 +123,7 @@ void put_json_number(text_out& out, I value) {
     out.number(value);
 }
 inline void put_json_number(text_out& out, double value) {
-    if (std::isfinite(value)) out.number(value);
+    if (value - value == 0) out.number(value);
     else out.put("null");
 }
 
@@ -153,7 +155,8 @@ public:
     void visit_fields(F&& f) const {
         stats_.visit_fields(f);
         if (!ceiling_) return;
-        f(detail::ceiling_field, *ceiling_ == unlimited ? HUGE_VAL : static_cast<double>(*ceiling_));
+        f(detail::ceiling_field,
+          *ceiling_ == unlimited ? std::numeric_limits<double>::infinity() : static_cast<double>(*ceiling_));
     }
 
 private:

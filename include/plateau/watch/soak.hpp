@@ -13,7 +13,6 @@
 #include <plateau/watch/trend.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -76,7 +75,7 @@ inline constexpr bool resident_is_ours = true;
 
 inline void check_soak_options(const soak_options& chosen) {
     require_option(chosen.work >= 1, "soak_options: work is at least 1 call");
-    require_option(std::isfinite(chosen.tolerance) && chosen.tolerance >= 0,
+    require_option(is_finite(chosen.tolerance) && chosen.tolerance >= 0,
                    "soak_options: tolerance is a share, 0 or more");
     require_option(chosen.max_time > duration::zero(), "soak_options: max_time is positive");
 }

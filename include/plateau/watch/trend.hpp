@@ -4,7 +4,6 @@
 #include <plateau/config.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -36,6 +35,18 @@ struct trend {
     double work = 0;   ///< from the first point to the last
 };
 
+// sqrt and erfc by the names that g++ and clang know without <cmath>, which is 5'000 lines for the sake of these two.
+
+[[nodiscard]] inline double square_root(double x) noexcept { return __builtin_sqrt(x); }
+
+/// P(Z <= z) for a standard normal Z.
+[[nodiscard]] inline double normal_probability(double z) noexcept {
+    constexpr double root_of_half = 0.70710678118654752440;
+    return __builtin_erfc(-z * root_of_half) / 2;
+}
+
+[[nodiscard]] constexpr bool is_finite(double x) noexcept { return x - x == 0; }
+
 /// The z with P(Z <= z) = p for a standard normal Z. Bisection of erfc: exact to a few units in the last place, and
 /// there is no table to get wrong.
 [[nodiscard]] inline double normal_quantile(double p) noexcept {
@@ -43,7 +54,7 @@ struct trend {
     double high = 40;
     for (int step = 0; step < 80; ++step) {
         const double middle = (low + high) / 2;
-        (std::erfc(-middle / std::sqrt(2.0)) / 2 < p ? low : high) = middle;
+        (normal_probability(middle) < p ? low : high) = middle;
     }
     return (low + high) / 2;
 }
@@ -116,7 +127,8 @@ struct trend {
     const double steps = up + down;
     const double most = (std::max)(up, down);
     double tail = 0;  // P(at least `most` of the steps go one given way)
-    double exactly = std::exp2(-steps);
+    double exactly = 1;
+    for (double k = 0; k < steps; ++k) exactly /= 2;
     for (double k = 0; k <= steps; ++k) {
         if (k >= most) tail += exactly;
         exactly *= (steps - k) / (k + 1);
@@ -160,14 +172,15 @@ struct trend {
 
     const double variance = kendall_variance(bytes) * serial_inflation(points, line.slope, confidence);
     const double continuous = static_cast<double>(s) - (s > 0) + (s < 0);
-    if (variance > 0) line.score = continuous / std::sqrt(variance);
+    if (variance > 0) line.score = continuous / square_root(variance);
 
     const double steepest = (bytes.back() - bytes.front()) / line.work;
     const double pairs = static_cast<double>(slopes.size());
-    const double margin = normal_quantile((1 + confidence) / 2) * std::sqrt(variance);
-    const double below = std::floor((pairs - margin) / 2);  // so many slopes lie under the interval
-    line.lower = below >= 1 ? ranked(slopes, static_cast<std::size_t>(below) - 1) : -steepest;
-    line.upper = below >= 1 ? ranked(slopes, slopes.size() - static_cast<std::size_t>(below)) : steepest;
+    const double margin = normal_quantile((1 + confidence) / 2) * square_root(variance);
+    // Under the interval lie so many slopes, and as many above.
+    const std::size_t outside = pairs - margin >= 2 ? static_cast<std::size_t>((pairs - margin) / 2) : 0;
+    line.lower = outside != 0 ? ranked(slopes, outside - 1) : -steepest;
+    line.upper = outside != 0 ? ranked(slopes, slopes.size() - outside) : steepest;
     line.lower = (std::min)((std::max)(line.lower, -steepest), line.slope);
     line.upper = (std::max)((std::min)(line.upper, steepest), line.slope);
     return line;
