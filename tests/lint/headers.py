@@ -12,17 +12,21 @@ import tempfile
 
 import common
 
-STANDARD = """algorithm any array atomic barrier bit bitset cassert cctype cerrno cfenv cfloat charconv chrono cinttypes climits
+STANDARD = """
+algorithm any array atomic barrier bit bitset cassert cctype cerrno cfenv cfloat charconv chrono cinttypes climits
 clocale cmath codecvt compare complex concepts condition_variable coroutine csetjmp csignal cstdarg cstddef cstdint
 cstdio cstdlib cstring ctime cuchar cwchar cwctype deque exception execution filesystem format forward_list fstream
 functional future initializer_list iomanip ios iosfwd iostream istream iterator latch limits list locale map memory
 memory_resource mutex new numbers numeric optional ostream queue random ranges ratio regex scoped_allocator semaphore
 set shared_mutex source_location span sstream stack stdexcept stop_token streambuf string string_view strstream
 syncstream system_error thread tuple type_traits typeindex typeinfo unordered_map unordered_set utility valarray
-variant vector version""".split()
+variant vector version
+""".split()
 # Macros that <windows.h>, <sys/sysmacros.h>, X11, <AssertMacros.h> and Unix compilers define.
-HOSTILE = """min(a,b) max(a,b) small near far interface major(x) minor(x) makedev(x,y) linux unix None Bool Status check(x)
-verify(x) assert(x) ERROR IN OUT OPTIONAL""".split()
+HOSTILE = """
+min(a,b) max(a,b) small near far interface major(x) minor(x) makedev(x,y) linux unix None Bool Status check(x)
+verify(x) assert(x) ERROR IN OUT OPTIONAL
+""".split()
 
 
 def standard_block():
@@ -33,6 +37,7 @@ def standard_block():
 def main():
     parser = common.arguments(__doc__)
     parser.add_argument("--compiler", required=True, choices=["g++", "clang++", "libc++"])
+    parser.add_argument("--only", default="", help="only the checks whose name contains this")
     a = parser.parse_args()
     checks = common.Checks()
     compiler = common.compilers()[a.compiler]
@@ -47,13 +52,16 @@ def main():
     program = includes + uses + "int main() { return use_plateau(); }\n"
 
     def syntax(what, source, *flags):
+        if a.only not in what:
+            return
         ok, output = compiler.run([*include, *(flags or ["-fsyntax-only"]), "-x", "c++", "-"], source)
         checks.check(ok, f"{what} under {compiler.name}", output)
 
     for header in found:
         syntax(f"{header} alone", f"#include <{header}>\n")
 
-    macros = "".join(f"#undef {macro.split('(')[0]}\n#define {macro} plateau_must_not_meet_this_macro\n" for macro in HOSTILE)
+    macros = "".join(f"#undef {macro.split('(')[0]}\n#define {macro} plateau_must_not_meet_this_macro\n"
+                     for macro in HOSTILE)
     syntax("all headers after the standard ones, with hostile macros", standard_block() + macros + includes)
     syntax("all headers without exceptions", program, "-fsyntax-only", "-fno-exceptions")
     syntax("all headers without RTTI", program, "-fsyntax-only", "-fno-rtti")
@@ -63,10 +71,13 @@ def main():
     # Some warnings are the optimiser's, so this one generates code.
     syntax("all headers, optimised", program, "-O2", "-S", "-o", "/dev/null")
 
+    if a.only not in "all headers twice in one program":
+        checks.end()
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
-        (folder / "one.cpp").write_text(includes + uses + "int other();\nint main() { return use_plateau() + other(); }\n")
-        (folder / "two.cpp").write_text(backwards + uses + "int other();\nint other() { return use_plateau(); }\n")
+        declared = "int other();\n"
+        (folder / "one.cpp").write_text(f"{includes}{uses}{declared}int main() {{ return use_plateau() + other(); }}\n")
+        (folder / "two.cpp").write_text(f"{backwards}{uses}{declared}int other() {{ return use_plateau(); }}\n")
         ok, output = compiler.run([*include, folder / "one.cpp", folder / "two.cpp", "-o", folder / "twice"])
         if checks.check(ok, f"all headers twice in one program under {compiler.name}", output):
             checks.check(common.subprocess.run([folder / "twice"]).returncode == 0,

@@ -31,7 +31,7 @@ def preprocessed(compiler, root, header):
 
 def main():
     parser = common.arguments(__doc__)
-    parser.add_argument("--budget", type=int, help="one budget for every header, in place of the table (to try the check)")
+    parser.add_argument("--budget", type=int, help="one budget for every header, in place of the table")
     a = parser.parse_args()
     checks = common.Checks()
     compiler = common.compilers()["g++"]

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MIT
 """What must not compile, and the sentence the user must see.
 
-Each must_not_compile/*.cpp compiles as it stands, and holds mistakes behind macros, with a line `// expect MACRO: REGEX`
-for each. With -DMACRO every compiler must refuse it with a matching error or note, so that it is that mistake which is
-refused and nothing else. A diagnostic that is the compiler's own is worded by each in its own way: REGEX covers both.
+Each must_not_compile/*.cpp compiles as it stands, and holds mistakes behind macros, with a line
+`// expect MACRO: REGEX` for each. With -DMACRO every compiler must refuse it with a matching error or note, so that it
+is that mistake which is refused and nothing else. A diagnostic that is the compiler's own is worded by each in its own
+way: REGEX covers both.
 """
 import re
 
@@ -26,7 +27,8 @@ def main():
             expected = dict(re.findall(r"^// expect (\w+): (.+)$", text, re.M))
             checks.check(expected, f"{case.name}: no line `// expect MACRO: REGEX`")
             macros = set(re.findall(r"defined\((\w+)\)", text))
-            checks.check(macros == expected.keys(), f"{case.name}: {macros ^ expected.keys()} not expected or not there")
+            checks.check(macros == expected.keys(),
+                         f"{case.name}: {macros ^ expected.keys()} not expected or not there")
             flags = [f"-I{a.root}/include", *common.STRICT, "-fsyntax-only", case]
             ok, output = compiler.run(flags)
             checks.check(ok, f"{case.name}: does not compile without a mistake under {compiler.name}", output)

@@ -8,12 +8,16 @@ import subprocess
 import common
 
 
+def is_bash(file):
+    with file.open("rb") as text:
+        return text.readline().startswith(b"#!/usr/bin/env bash")
+
+
 def main():
     a = common.arguments(__doc__).parse_args()
     checks = common.Checks()
-    scripts = sorted(f for folder in ("tests", "bench", "examples", ".ci", "packaging")
-                     for f in (a.root / folder).rglob("*")
-                     if f.is_file() and f.suffix in {"", ".sh"} and f.open("rb").readline().startswith(b"#!/usr/bin/env bash"))
+    files = (f for folder in ("tests", "bench", "examples", ".ci") for f in (a.root / folder).rglob("*"))
+    scripts = sorted(f for f in files if f.is_file() and f.suffix in {"", ".sh"} and is_bash(f))
     shellcheck = shutil.which("shellcheck")
     if not shellcheck:
         checks.skip("shellcheck", "it is not installed")

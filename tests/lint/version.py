@@ -16,7 +16,8 @@ def main():
         return file.read_text(encoding="utf-8") if file.exists() else ""
 
     header = text("include/plateau/version.hpp")
-    parts = [re.search(rf"^#define PLATEAU_VERSION_{part} (\d+)$", header, re.M) for part in ("MAJOR", "MINOR", "PATCH")]
+    parts = [re.search(rf"^#define PLATEAU_VERSION_{part} (\d+)$", header, re.M)
+             for part in ("MAJOR", "MINOR", "PATCH")]
     if not checks.check(all(parts), "version.hpp: three numbers are not found"):
         checks.end()
     version = ".".join(part[1] for part in parts)

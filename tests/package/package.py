@@ -77,7 +77,8 @@ def subdirectory(folder):
 def install_library(folder, *options):
     """Installs into a prefix, moves the prefix and removes the build tree. Returns the new prefix, or None."""
     build, first, moved = folder / "build", folder / "first", folder / "moved"
-    ok = run("cmake", "-S", ROOT, "-B", build, *GENERATOR, *ONLY_LIBRARY, f"-DCMAKE_INSTALL_PREFIX={first}", *options)[0]
+    ok, _ = run("cmake", "-S", ROOT, "-B", build, *GENERATOR, *ONLY_LIBRARY, f"-DCMAKE_INSTALL_PREFIX={first}",
+                *options)
     if not ok or not run("cmake", "--install", build)[0]:
         return None
     for file in (f for f in first.rglob("*") if f.is_file()):
@@ -116,7 +117,8 @@ def installed_tree(folder, *options):
     build_consumer(folder / "find_package", (CONSUMER / "CMakeLists.txt").read_text().replace(
         "main.cpp other.cpp", SOURCES), prefix)
     major, minor, _ = version().split(".")
-    for wanted, expect in ((f"{major}.{minor}", True), (f"{major}.{int(minor) + 1}", False), (f"{int(major) + 1}", False)):
+    for wanted, expect in {f"{major}.{minor}": True, f"{major}.{int(minor) + 1}": False,
+                           f"{int(major) + 1}": False}.items():
         ask = folder / f"ask_{wanted}"
         ask.mkdir()
         (ask / "CMakeLists.txt").write_text("cmake_minimum_required(VERSION 3.22)\nproject(ask LANGUAGES CXX)\n"
@@ -153,7 +155,8 @@ def conan(folder):
     create = ["conan", "create", source, "--test-folder", source / "packaging/conan/test_package"]
     _, output = run(*create, "-s", "compiler.cppstd=20", env=env, what="conan create with C++20")
     checks.check(f"plateau {version()}" in output, "the test package did not run", output[-600:])
-    _, output = run(*create, "-s", "compiler.cppstd=17", env=env, expect=False, what="conan create with C++17 is refused")
+    _, output = run(*create, "-s", "compiler.cppstd=17", env=env, expect=False,
+                    what="conan create with C++17 is refused")
     checks.check("C++ standard" in output, "the refusal of C++17 does not say why", output[-600:])
 
 
@@ -180,7 +183,8 @@ def vcpkg(folder):
 
 def readme(folder):
     """Each fenced block of the README's section on installing does what it says, as it is written there."""
-    section = re.search(r"^## Install\b.*?\n(.*?)(?=^## |\Z)", (ROOT / "README.md").read_text(encoding="utf-8"), re.M | re.S)
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = re.search(r"^## Install\b.*?\n(.*?)(?=^## |\Z)", text, re.M | re.S)
     blocks = re.findall(r"^```(\w*)\n(.*?)^```", section[1], re.M | re.S) if section else []
     if not checks.check(blocks, "README.md: no section `## Install` with fenced blocks"):
         return
