@@ -14,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -32,6 +33,34 @@ template <class Hash>
 [[nodiscard]] constexpr std::uint32_t low_half(std::uint64_t spread_hash) noexcept {
     return static_cast<std::uint32_t>(spread_hash);
 }
+
+/// A copy of a value, if there is one, in a form that crosses a call well. An optional of a small value would be
+/// written in narrow parts and read back by one wide load, which waits longer than the look-up took.
+template <class V>
+inline constexpr bool fits_a_register = std::is_trivially_copyable_v<V> && sizeof(V) <= sizeof(std::uint64_t);
+
+template <class V>
+class small_answer {
+public:
+    small_answer(std::nullopt_t) noexcept {}
+    small_answer(const V& value) noexcept : present_(1) { std::memcpy(&bits_, std::addressof(value), sizeof value); }
+
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE operator std::optional<V>() const noexcept {
+        if (present_ == 0) return std::nullopt;
+        union {
+            char none;
+            V value;
+        } copy{};
+        std::memcpy(std::addressof(copy.value), &bits_, sizeof(V));
+        return std::optional<V>(std::in_place, copy.value);
+    }
+
+private:
+    std::uint64_t bits_ = 0;
+    std::uint64_t present_ = 0;
+};
+template <class V>
+using answer_of = std::conditional_t<fits_a_register<V>, small_answer<V>, std::optional<V>>;
 
 /// The structure of one cache, or of one shard of it: index, recency list, deadlines, bounds and counters.
 ///
@@ -72,7 +101,7 @@ public:
         has_listener || !std::is_trivially_destructible_v<K> || !std::is_trivially_destructible_v<V>;
     static constexpr bool owns_nothing = std::is_trivially_destructible_v<K> && std::is_trivially_destructible_v<V>;
 
-    static constexpr std::size_t index_bytes_an_entry = 7;  // 64 bytes for 9.6 entries, rounded up
+    static constexpr std::size_t index_bytes_an_entry = 8;  // 64 bytes for 8.3 entries, rounded up
     static constexpr std::size_t entry_overhead = slab_type::slot_bytes + index_bytes_an_entry;
     static constexpr std::size_t max_slots = (std::size_t{1} << 32) - (std::size_t{1} << 16);
 
@@ -155,25 +184,11 @@ public:
 
     /// A whole get, where no entry has a deadline: found, copied, used, counted.
     template <class Q>
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get(std::uint32_t hash, const Q& key) {
-        if (slab_.is_one_page()) [[likely]]
-            return get_among(slab_.one_page(), hash, key);
-        return get_paged(hash, key);
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE answer_of<V> get(std::uint32_t hash, const Q& key) {
+        if (slab_.is_one_page()) return get_among(slab_.one_page(), hash, key);
+        return get_among(slab_.pages(), hash, key);
     }
-    /// A copy that may throw is made before anything changes.
-    template <class Nodes>
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> copy_and_use(Nodes nodes, found at) {
-        const V& value = at.entry->value;
-        if constexpr (std::is_nothrow_copy_constructible_v<V>) {
-            use(nodes, at);
-            return std::optional<V>(std::in_place, value);
-        } else {
-            std::optional<V> answer(std::in_place, value);
-            use(nodes, at);
-            return answer;
-        }
-    }
-    [[nodiscard]] std::optional<V> copy_and_use(found at) { return copy_and_use(slab_.pages(), at); }
+    [[nodiscard]] answer_of<V> copy_and_use(found at) { return copy_and_use(slab_.pages(), at); }
 
     [[nodiscard]] node& at(std::uint32_t slot) const noexcept { return slab_.node(slot); }
 
@@ -224,8 +239,8 @@ public:
             return put_result::kept(old != nil);
         }
         const std::size_t charge = saturating_add(held, entry_overhead);
+        if (bounds_.max_entries == 0 || bounds_.max_bytes == 0) return refuse(cache_reason::over_budget);
         if (charge > heaviest_) return refuse(cache_reason::too_large);
-        if (slot_limit_ == 0) return refuse(cache_reason::over_budget);
 
         // What may fail comes first, and leaves nothing behind but memory for later.
         if (time_to_live != forever) require_timers();
@@ -494,15 +509,24 @@ private:
         return answer;
     }
     template <class Nodes, class Q>
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get_among(Nodes nodes, std::uint32_t hash, const Q& key) {
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE answer_of<V> get_among(Nodes nodes, std::uint32_t hash, const Q& key) {
         const found at = find_among(nodes, hash, key);
         if (at) return copy_and_use(nodes, at);
         count_miss();
         return std::nullopt;
     }
-    template <class Q>
-    [[nodiscard, gnu::noinline]] std::optional<V> get_paged(std::uint32_t hash, const Q& key) {
-        return get_among(slab_.pages(), hash, key);
+    /// A copy that may throw is made before anything changes.
+    template <class Nodes>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE answer_of<V> copy_and_use(Nodes nodes, found at) {
+        const V& value = at.entry->value;
+        if constexpr (std::is_nothrow_copy_constructible_v<V>) {
+            use(nodes, at);
+            return answer_of<V>(value);
+        } else {
+            answer_of<V> answer(value);
+            use(nodes, at);
+            return answer;
+        }
     }
 
     // ---- bounds

@@ -171,13 +171,11 @@ public:
 
     template <class Q>
     [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get(const Q& query) {
-        if constexpr (returns_in_registers) return get_at(query, [this] { return now(); });
-        else return get_out_of_line(query, [this] { return now(); });
+        return get_at(query, [this] { return now(); });
     }
     template <class Q>
     [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get(const Q& query, time_point moment) {
-        if constexpr (returns_in_registers) return get_at(query, [moment] { return moment; });
-        else return get_out_of_line(query, [moment] { return moment; });
+        return get_at(query, [moment] { return moment; });
     }
 
     template <class Q>
@@ -493,18 +491,19 @@ private:
         return at;
     }
 
-    /// An optional of a small value is returned by a wide load right after narrow stores, and that wait is longer than
-    /// the look-up: such a get is inlined into its caller.
-    static constexpr bool returns_in_registers = std::is_trivially_copyable_v<V> && sizeof(V) <= sizeof(void*);
-
-    template <class Q, class Now>
-    [[nodiscard]] std::optional<V> get_out_of_line(const Q& query, Now moment) {
-        return get_at(query, moment);
-    }
     template <class Q, class Now>
     [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get_at(const Q& query, Now moment) {
         static_assert(std::is_copy_constructible_v<V>,
                       "plateau: get and peek hand out a copy, and V is not copyable: use visit, or pin");
+        if constexpr (fits_a_register<V>) return get_inline(query, moment);
+        else return get_out_of_line(query, moment);
+    }
+    template <class Q, class Now>
+    [[nodiscard, gnu::noinline]] answer_of<V> get_out_of_line(const Q& query, Now moment) {
+        return get_inline(query, moment);
+    }
+    template <class Q, class Now>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE answer_of<V> get_inline(const Q& query, Now moment) {
         const key_for<Q> key(query);
         if (!key.possible()) return std::nullopt;
         const std::uint64_t hash = hash_of(key.view());
@@ -519,8 +518,8 @@ private:
     }
 
     template <class Key, class Now>
-    [[nodiscard, gnu::noinline]] std::optional<V> get_timed(shard_type& shard, std::uint64_t hash, const Key& key,
-                                                            Now moment) {
+    [[nodiscard, gnu::noinline]] answer_of<V> get_timed(shard_type& shard, std::uint64_t hash, const Key& key,
+                                                        Now moment) {
         session in(shard);
         const found at = find_live(*in, hash, key, moment);
         if (!at) return std::nullopt;

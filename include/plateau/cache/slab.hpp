@@ -64,17 +64,14 @@ public:
     /// The first page has `first_page` slots, at least one ordinary page: where all that will ever be needed is in it,
     /// a slot is found without a table.
     slab(const Allocator& allocator, std::size_t first_page) noexcept
-        : first_range_((first_page + page_slots - 1) / page_slots * page_slots), allocator_(allocator) {
-        if (first_range_ == 0) first_range_ = page_slots;
-    }
+        : first_range_(first_page <= page_slots ? 1 : (first_page + page_slots - 1) / page_slots),
+          allocator_(allocator) {}
     slab(const slab&) = delete;
     slab& operator=(const slab&) = delete;
     ~slab() { release(); }
 
     [[nodiscard]] PLATEAU_ALWAYS_INLINE Node& node(std::uint32_t slot) const noexcept {
-        if (slot < first_range_) [[likely]]
-            return first_nodes_[slot];
-        return *reinterpret_cast<Node*>(origins_[page_of(slot)] + std::uintptr_t{slot} * sizeof(Node));
+        return *reinterpret_cast<Node*>(origins_[slot / page_slots] + std::uintptr_t{slot} * sizeof(Node));
     }
 
     /// Two ways from a slot to its node, for paths that look up several: the second where all slots are in one page.
@@ -84,9 +81,10 @@ public:
             return in.node(slot);
         }
     };
-    [[nodiscard]] bool is_one_page() const noexcept { return page_count_ == 1; }
-    [[nodiscard]] Node* one_page() const noexcept { return first_nodes_; }
     [[nodiscard]] paged_nodes pages() const noexcept { return {*this}; }
+    [[nodiscard]] bool is_one_page() const noexcept { return page_count_ == first_range_; }
+    /// Expects: is_one_page().
+    [[nodiscard]] Node* one_page() const noexcept { return first_nodes_; }
 
     [[nodiscard]] timer_cell& timer(std::uint32_t slot) const noexcept {
         return pages_[page_of(slot)].timers[place_of(slot)];
@@ -101,30 +99,19 @@ public:
     /// Returns: a slot, or nil when `limit` are taken already.
     [[nodiscard]] std::uint32_t take(std::size_t limit) {
         if (used_ >= limit) return nil;
-        if (first_open_ == nil && !open_page(limit)) return nil;
-        page& from = pages_[first_open_];
-        std::uint32_t slot = from.first_free;
-        if (slot != nil) from.first_free = node(slot).next;
-        else slot = first_slot_of(first_open_) + from.fresh++;
-        ++from.used;
+        const std::uint32_t slot = spare_ != nil ? std::exchange(spare_, nil) : take_from_page(limit);
+        if (slot == nil) return nil;
         ++used_;
-        if (from.used == 1) --empty_pages_;
-        if (from.used == from.slots) close(first_open_);
         unpoison(contents(slot), contents_bytes);
         return slot;
     }
 
     /// Effects: the slot is free again. Expects: its key and value have ended.
     void give_back(std::uint32_t slot) noexcept {
-        const std::uint32_t id = page_of(slot);
-        page& to = pages_[id];
-        if (to.used == to.slots) open(id);
-        node(slot).next = to.first_free;
-        to.first_free = slot;
-        --to.used;
         --used_;
-        if (to.used == 0) ++empty_pages_;
         poison(contents(slot), contents_bytes);
+        if (spare_ == nil) spare_ = slot;  // most likely the next to be taken: its page need not know
+        else give_to_page(slot);
     }
 
     /// Effects: from now on each slot has a deadline; those that exist already have `never`.
@@ -150,6 +137,7 @@ public:
 
     /// Effects: gives one page back in which nothing lives. Returns: false when there is none.
     bool release_empty_page() noexcept {
+        give_spare_to_page();
         if (empty_pages_ == 0) return false;
         std::uint32_t id = last_open_;  // opened last, so probably empty
         while (pages_[id].used != 0) id = pages_[id].previous;
@@ -159,6 +147,7 @@ public:
 
     /// Effects: gives all memory back. Expects: no slot is taken.
     void release() noexcept {
+        give_spare_to_page();
         for (std::uint32_t id = 0; id < page_count_; ++id)
             if (pages_[id].nodes != nullptr) release_page(id);
         give(origins_, table_size_);
@@ -206,7 +195,8 @@ public:
         }
         for (std::uint32_t id = first_open_; id != nil; id = pages_[id].next) --with_room;
         PLATEAU_EXPECTS(with_room == 0, "slab: a page is open exactly while it has room");
-        PLATEAU_EXPECTS(used == used_ && empty == empty_pages_, "slab: the sums are those of the pages");
+        PLATEAU_EXPECTS(used == used_ + (spare_ != nil) && empty == empty_pages_,
+                        "slab: the sums are those of the pages");
     }
 
 private:
@@ -214,9 +204,7 @@ private:
     static constexpr std::size_t min_table = 4;
     static constexpr std::size_t contents_bytes = sizeof(Node) - 2 * sizeof(std::uint32_t);
     /// The last slot numbers are names of timer lists, and nil.
-    [[nodiscard]] std::size_t max_pages() const noexcept {
-        return ((std::size_t{1} << 32) - 0x1'0000 - first_range_) / page_slots;
-    }
+    static constexpr std::size_t max_pages = ((std::size_t{1} << 32) - 0x1'0000) / page_slots;
 
     struct page {
         Node* nodes;
@@ -230,6 +218,30 @@ private:
         std::uint32_t previous;    ///< in the list of open pages, oldest first
         std::uint32_t next;        ///< also links the numbers of pages that were given back
     };
+
+    [[nodiscard]] std::uint32_t take_from_page(std::size_t limit) {
+        if (first_open_ == nil && !open_page(limit)) return nil;
+        page& from = pages_[first_open_];
+        std::uint32_t slot = from.first_free;
+        if (slot != nil) from.first_free = node(slot).next;
+        else slot = static_cast<std::uint32_t>(first_open_ * page_slots) + from.fresh++;
+        ++from.used;
+        if (from.used == 1) --empty_pages_;
+        if (from.used == from.slots) close(first_open_);
+        return slot;
+    }
+    void give_to_page(std::uint32_t slot) noexcept {
+        const std::uint32_t id = page_of(slot);
+        page& to = pages_[id];
+        if (to.used == to.slots) open(id);
+        node(slot).next = to.first_free;
+        to.first_free = slot;
+        --to.used;
+        if (to.used == 0) ++empty_pages_;
+    }
+    void give_spare_to_page() noexcept {
+        if (spare_ != nil) give_to_page(std::exchange(spare_, nil));
+    }
 
     [[nodiscard]] void* contents(std::uint32_t slot) const noexcept {
         return reinterpret_cast<unsigned char*>(&node(slot)) + 2 * sizeof(std::uint32_t);
@@ -250,16 +262,12 @@ private:
         bytes_ -= count * sizeof(T);
     }
 
-    // Page 0 has the first slot numbers, however many; from there on each has `page_slots` of them.
+    /// Each page number stands for `page_slots` slot numbers. Page 0 takes the numbers of `first_range_` pages.
     [[nodiscard]] std::uint32_t page_of(std::uint32_t slot) const noexcept {
-        return slot < first_range_ ? 0 : static_cast<std::uint32_t>(1 + (slot - first_range_) / page_slots);
+        const auto id = static_cast<std::uint32_t>(slot / page_slots);
+        return id < first_range_ ? 0 : id;
     }
-    [[nodiscard]] std::size_t place_of(std::uint32_t slot) const noexcept {
-        return slot < first_range_ ? slot : (slot - first_range_) % page_slots;
-    }
-    [[nodiscard]] std::uint32_t first_slot_of(std::uint32_t id) const noexcept {
-        return id == 0 ? 0 : static_cast<std::uint32_t>(first_range_ + (id - 1) * page_slots);
-    }
+    [[nodiscard]] std::size_t place_of(std::uint32_t slot) const noexcept { return slot - page_of(slot) * page_slots; }
 
     void open(std::uint32_t id) noexcept {
         pages_[id].previous = last_open_;
@@ -277,9 +285,10 @@ private:
     }
 
     PLATEAU_COLD bool open_page(std::size_t limit) {
-        if (spare_ids_ == nil && page_count_ == table_size_ && !grow_table()) return false;
         const std::uint32_t id = spare_ids_ != nil ? spare_ids_ : page_count_;
-        const std::size_t most = id == 0 ? first_range_ : page_slots;
+        const std::size_t range = id == 0 ? first_range_ : 1;
+        if (id + range > table_size_ && !grow_table(id + range)) return false;
+        const std::size_t most = range * page_slots;
         const std::size_t wanted = limit - used_;  // every page is full: as many slots as are taken
         page fresh{};
         fresh.slots =
@@ -295,10 +304,12 @@ private:
         for (std::uint32_t i = 0; i < fresh.slots; ++i) std::construct_at(fresh.nodes + i);
         if (has_timers_) fill_timers(fresh);
         if (spare_ids_ != nil) spare_ids_ = pages_[id].next;
-        else ++page_count_;
+        else page_count_ += static_cast<std::uint32_t>(range);
         if (id == 0) first_nodes_ = fresh.nodes;
-        origins_[id] = reinterpret_cast<std::uintptr_t>(fresh.nodes) - std::uintptr_t{first_slot_of(id)} * sizeof(Node);
-        std::construct_at(pages_ + id, fresh);
+        const auto nodes = reinterpret_cast<std::uintptr_t>(fresh.nodes);
+        for (std::size_t i = 0; i < range; ++i)
+            origins_[id + i] = nodes - std::uintptr_t{id} * page_slots * sizeof(Node);
+        pages_[id] = fresh;
         ++empty_pages_;
         open(id);
         return true;
@@ -330,14 +341,15 @@ private:
         --empty_pages_;
     }
 
-    bool grow_table() {
-        if (page_count_ >= max_pages()) return false;
-        const std::size_t size = table_size_ == 0 ? min_table : 2 * table_size_;
+    bool grow_table(std::size_t least) {
+        if (least > max_pages) return false;
+        std::size_t size = table_size_ == 0 ? min_table : 2 * table_size_;
+        if (size < least) size = least;
         table_guard origins{*this, get<std::uintptr_t>(size), size};
         page* const pages = get<page>(size);
-        for (std::uint32_t id = 0; id < page_count_; ++id) {
-            origins.table[id] = origins_[id];
-            std::construct_at(pages + id, pages_[id]);
+        for (std::size_t id = 0; id < size; ++id) {
+            origins.table[id] = id < page_count_ ? origins_[id] : 0;
+            std::construct_at(pages + id, id < page_count_ ? pages_[id] : page{});
         }
         give(origins_, table_size_);
         give(pages_, table_size_);
@@ -384,7 +396,7 @@ private:
         }
     };
 
-    std::size_t first_range_;  // how many slot numbers belong to page 0
+    std::size_t first_range_;  // how many page numbers page 0 takes
     Node* first_nodes_ = nullptr;
     std::uintptr_t* origins_ = nullptr;  // a page's nodes, less the bytes of all slots before it
     page* pages_ = nullptr;
@@ -392,6 +404,7 @@ private:
     std::uint32_t last_open_ = nil;
     std::uint32_t page_count_ = 0;
     std::uint32_t spare_ids_ = nil;
+    std::uint32_t spare_ = nil;  // free, and still taken as far as its page knows
     std::size_t table_size_ = 0;
     std::size_t empty_pages_ = 0;
     std::size_t used_ = 0;
