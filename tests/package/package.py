@@ -199,8 +199,10 @@ def readme(folder):
     for number, (language, text) in enumerate(blocks):
         what = f"README.md, block {number + 1} on installing"
         if language == "cmake":
-            body = text if "add_executable" in text else text.replace(
-                "target_link_libraries", f"add_executable(main {SOURCES})\ntarget_link_libraries", 1)
+            program = re.search(r"target_link_libraries\((\w+)", text)
+            if not checks.check(program, f"{what}: no target_link_libraries"):
+                continue
+            body = text.replace("target_link_libraries", f"add_executable({program[1]} {SOURCES})\ntarget_link_libraries", 1)
             place = folder / f"consumer{number}"
             place.mkdir()
             if path := re.search(r"add_subdirectory\(([\w./-]+)", text):
@@ -213,9 +215,7 @@ def readme(folder):
                 checks.check(installed, f"{what}: find_package comes before an install")
                 options.append(f"-DCMAKE_PREFIX_PATH={installed}")
             if run("cmake", "-S", place, "-B", place / "build", *GENERATOR, *options, what=f"{what} configures")[0]:
-                program = re.search(r"target_link_libraries\((\w+)", text)
                 if run("cmake", "--build", place / "build", what=f"{what} builds")[0]:
-                    checks.check(program, f"{what}: no target_link_libraries")
                     run_consumer(place / "build" / program[1])
             continue
         for client in ("conan", "vcpkg"):

@@ -81,6 +81,9 @@ public:
         session(const session&) = delete;
         session& operator=(const session&) = delete;
         ~session() {
+#if PLATEAU_HARDENED
+            shard_.core_.check_invariants();
+#endif
             if (shard_.core_.outbox_empty()) [[likely]]
                 shard_.access_.leave();
             else shard_.see_out();
