@@ -403,11 +403,14 @@ main() {
     check_machine
     provide
     build
+    SECONDS=0
     run_leaky
     run_plateau
     chart
     title "Side by side"
     report | tee "$out/report.txt"
+    say
+    say "  $SECONDS s since the build; results in $out"
     say
     if ((${#failures[@]} > 0)); then
         say "${red}${#failures[@]} checks failed:${plain}"
