@@ -41,8 +41,8 @@ class plateau_cache {
 public:
     explicit plateau_cache(std::size_t max_entries) : cache_(options_for<Cache>(max_entries, By, Kind)) {}
 
-    std::optional<V> get(const K& key) { return cache_.get(key); }
-    std::optional<V> get(const K& key, plateau::time_point now) { return cache_.get(key, now); }
+    [[gnu::always_inline]] std::optional<V> get(const K& key) { return cache_.get(key); }
+    [[gnu::always_inline]] std::optional<V> get(const K& key, plateau::time_point now) { return cache_.get(key, now); }
     void put(const K& key, const V& value) { cache_.put(key, value); }
 
 private:
@@ -67,7 +67,7 @@ class plateau_given_now : public plateau_lru<K, V, bound::entries, deadlines::ke
 
 public:
     using base::base;
-    std::optional<V> get(const K& key) { return base::get(key, now_); }
+    [[gnu::always_inline]] std::optional<V> get(const K& key) { return base::get(key, now_); }
 
 private:
     plateau::time_point now_ = plateau::coarse_clock{}.now();

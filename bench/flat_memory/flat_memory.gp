@@ -9,7 +9,7 @@ set multiplot layout 1, panels
 set grid ytics lc rgb "#dddddd"
 set border 3 lc rgb "#888888"
 set tics nomirror
-set key top left reverse Left samplen 2
+set key center right reverse Left samplen 2
 set xlabel "identical rounds, ever new keys"
 set ylabel "resident memory, MiB"
 set yrange [0:*]
