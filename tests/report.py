@@ -13,8 +13,6 @@ import re
 import sys
 import xml.etree.ElementTree
 
-BUILD = pathlib.Path(__file__).resolve().parent.parent / "build"
-
 
 class Count:
     def __init__(self, passed=0, failed=0, skipped=0):
@@ -46,9 +44,9 @@ def count_from(output):
     return None
 
 
-def read_tree(name):
-    """(test name, labels, count, lines about skips) for every test of a tree that CTest ran or should have run."""
-    tree = BUILD / name
+def read_tree(tree):
+    """(test name, labels, count, remarks) for every test of a tree that CTest ran or should have run."""
+    name = tree.name
     labels = {}
     for test in json.loads((tree / "tests.json").read_text())["tests"]:
         properties = {p["name"]: p["value"] for p in test.get("properties", [])}
@@ -84,6 +82,8 @@ def read_tree(name):
 
 def main():
     arguments = argparse.ArgumentParser()
+    here = pathlib.Path(__file__).resolve()
+    arguments.add_argument("--build", type=pathlib.Path, default=here.parents[1] / "build")
     for option in ("tree", "built", "broken", "skipped"):
         arguments.add_argument(f"--{option}", action="append", default=[])
     arguments.add_argument("label", nargs="+")
@@ -91,7 +91,7 @@ def main():
 
     total, by_label, remarks, failures = Count(), {label: Count() for label in a.label}, [], []
     for tree in a.tree:
-        for test, labels, count, its_remarks in read_tree(tree):
+        for test, labels, count, its_remarks in read_tree(a.build / tree):
             total.add(count)
             remarks += its_remarks
             if count.failed:
