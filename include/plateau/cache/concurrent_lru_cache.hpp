@@ -22,7 +22,8 @@ PLATEAU_NAMESPACE_BEGIN
 /// Values      leave as copies or as pins (counted by default). `visit` runs `f`, noexcept, under the lock of a shard.
 /// Callbacks   The hash, the weigher (except where a first byte bound is set), the listener and the destructors run
 ///             outside every lock, on the thread whose call they are due to, before it returns. Equality, value copies,
-///             visits and predicates run under the lock of one shard.
+///             visits and predicates run under the lock of one shard. A listener may be called by several threads at
+///             once.
 /// Throws      erase_if and clear work shard by shard: others see them half done.
 /// Threads     any, for every member. Blocks: only for the lock of a shard, held for a bounded number of steps by every
 ///             member but erase_if, clear and the changes of bounds.

@@ -110,6 +110,7 @@ public:
         std::size_t max_bytes;
         std::size_t max_entry_bytes;
         std::size_t max_pinned_bytes;
+        bool pins_follow_max_bytes;  ///< then `max_pinned_bytes` is not looked at
         unsigned reclaim_budget;
     };
 
@@ -246,7 +247,7 @@ public:
         if (time_to_live != forever) require_timers();
         index_.reserve(index_.size() + (old == nil && index_.size() < slot_limit_), slot_limit_,
                        [this](std::uint32_t slot) { return hash_of(slot); });
-        slot_guard fresh{slab_, slab_.take(saturating_add(slot_limit_ + zombies_, Policies::outbox_slots))};
+        slot_guard fresh{*this, slab_.take(saturating_add(slot_limit_ + zombies_, Policies::outbox_slots))};
         if (fresh.slot == nil) return refuse(cache_reason::over_budget);
         node& made = slab_.node(fresh.slot);
         value.construct_at(std::addressof(made.value));
@@ -468,11 +469,13 @@ private:
     static constexpr std::size_t max_weight = 0xffff'ffffU;
 
     struct slot_guard {
-        slab_type& from;
+        cache_core& core;
         std::uint32_t slot;
         std::uint32_t keep() noexcept { return std::exchange(slot, nil); }
         ~slot_guard() {
-            if (slot != nil) from.give_back(slot);
+            if (slot == nil) return;
+            core.slab_.give_back(slot);
+            while (core.lacks_real_room() && core.slab_.release_empty_page()) {}  // the page it came from, if new
         }
     };
     struct weights_guard {
@@ -711,10 +714,9 @@ private:
         wheel_ = nullptr;
     }
 
-    /// 0 means: as `max_bytes`.
     [[nodiscard]] std::size_t pinned_limit() const noexcept {
         if constexpr (!has_pins) return unlimited;
-        return bounds_.max_pinned_bytes == 0 ? bounds_.max_bytes : bounds_.max_pinned_bytes;
+        return bounds_.pins_follow_max_bytes ? bounds_.max_bytes : bounds_.max_pinned_bytes;
     }
 
     [[nodiscard]] static constexpr std::size_t larger(std::size_t a, std::size_t b) noexcept { return a < b ? b : a; }

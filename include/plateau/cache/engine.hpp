@@ -202,6 +202,7 @@ public:
         session in(shard_of(hash));
         const found at = find_live(*in, hash, key.view(), [this] { return now(); });
         if (!at) return false;
+        const visitor inside(*this);
         f(std::as_const(at.entry->value));  // if it throws, nothing has changed yet
         in->use(at);
         return true;
@@ -266,6 +267,8 @@ public:
         static_assert(std::is_invocable_r_v<bool, F&, const K&, const V&>,
                       "plateau: erase_if calls f(const K&, const V&)");
         std::size_t erased = 0;
+        trap_visitors();
+        const visitor inside(*this);
         for_each_shard([&](shard_type& shard) {
             session in(shard);
             observe(*in);
@@ -371,13 +374,40 @@ private:
                (has_pins && options.max_pinned_bytes != 0 && options.max_pinned_bytes != unlimited);
     }
 
+    // ---- visits: user code that runs under the lock of one shard and may call back into another
+
+    class visitor {
+    public:
+        explicit visitor(const cache_engine& visited) noexcept : visitors_(visited.visitors_) {
+            visitors_.fetch_add(1, std::memory_order_relaxed);  // only its own thread needs to see it
+        }
+        visitor(const visitor&) = delete;
+        visitor& operator=(const visitor&) = delete;
+        ~visitor() { visitors_.fetch_sub(1, std::memory_order_relaxed); }
+
+    private:
+        typename Policies::sync::template atomic<std::size_t>& visitors_;
+    };
+
+    /// A visitor that calls its cache again would wait for another shard while others wait for his: trapped, not
+    /// deadlocked. A sole user is trapped by the shard itself.
+    void trap_visitors() const noexcept {
+        if constexpr (is_shared) {
+            if (visitors_.load(std::memory_order_relaxed) == 0) [[likely]]
+                return;
+            for (std::size_t i = 0; i < shard_count_; ++i) shards_[i]->trap_holder();
+        }
+    }
+
     // ---- shards
 
     template <class F>
     void for_each_shard(F f) const {
+        trap_visitors();
         for (std::size_t i = 0; i < shard_count_; ++i) f(*shards_[i]);
     }
     [[nodiscard]] shard_type& shard_of(std::uint64_t hash) const noexcept {
+        trap_visitors();
         if constexpr (!is_shared) return *shards_[0];
         else return *shards_[(hash >> 1) >> shard_shift_];
     }
@@ -423,9 +453,13 @@ private:
         building_guard whole{this};
         while (shard_count_ < wanted) {
             const typename core_type::limits bounds{
-                share(options_.max_entries, wanted, shard_count_), share(options_.max_bytes, wanted, shard_count_),
-                options_.max_entry_bytes, pinned_share(options_.max_pinned_bytes, wanted, shard_count_),
-                options_.reclaim_budget};
+                .max_entries = share(options_.max_entries, wanted, shard_count_),
+                .max_bytes = share(options_.max_bytes, wanted, shard_count_),
+                .max_entry_bytes = options_.max_entry_bytes,
+                .max_pinned_bytes = share(options_.max_pinned_bytes, wanted, shard_count_),
+                .pins_follow_max_bytes = options_.max_pinned_bytes == 0,
+                .reclaim_budget = options_.reclaim_budget,
+            };
             shards_[shard_count_] = shard_type::make(bounds, hash_, equal_, allocator_, start, listener_);
             ++shard_count_;
         }
@@ -508,18 +542,18 @@ private:
         if (!key.possible()) return std::nullopt;
         const std::uint64_t hash = hash_of(key.view());
         shard_type& shard = shard_of(hash);
-        {
+        if constexpr (!is_shared) {
             // Without deadlines nothing can leave, and nothing but the hit itself is left to do.
             typename shard_type::template quiet_session<get_runs_user_code> in(shard);
             if (!in->timed()) [[likely]]
                 return in->get(low_half(hash), key.view());
         }
-        return get_timed(shard, hash, key.view(), moment);
+        return get_live(shard, hash, key.view(), moment);
     }
 
     template <class Key, class Now>
-    [[nodiscard, gnu::noinline]] answer_of<V> get_timed(shard_type& shard, std::uint64_t hash, const Key& key,
-                                                        Now moment) {
+    [[nodiscard, gnu::noinline]] answer_of<V> get_live(shard_type& shard, std::uint64_t hash, const Key& key,
+                                                       Now moment) {
         session in(shard);
         const found at = find_live(*in, hash, key, moment);
         if (!at) return std::nullopt;
@@ -554,6 +588,7 @@ private:
     PLATEAU_NO_UNIQUE_ADDRESS allocator_type allocator_;
     shared_part<clock_type> clock_;
     typename Policies::sync::template atomic<bool> weighs_;
+    mutable typename Policies::sync::template atomic<std::size_t> visitors_{0};
 };
 
 }

@@ -37,11 +37,14 @@ template <class Sync>
 class shared_access {
 public:
     void enter() noexcept {
+        pass();
+        mutex_.lock();
+        holder_.store(self(), std::memory_order_relaxed);
+    }
+    void pass() const noexcept {
         // Relaxed: only the thread that wrote its own name can read it here.
         PLATEAU_EXPECTS(holder_.load(std::memory_order_relaxed) != self(),
                         "a cache was called from inside its own visit, predicate, equality or value copy");
-        mutex_.lock();
-        holder_.store(self(), std::memory_order_relaxed);
     }
     void leave() noexcept {
         holder_.store(nullptr, std::memory_order_relaxed);
@@ -116,6 +119,8 @@ public:
     private:
         cache_shard& shard_;
     };
+
+    void trap_holder() const noexcept { access_.pass(); }
 
     /// The cache is at its end: the shard goes now, or with its last pin.
     static void abandon(cache_shard* shard) noexcept {
