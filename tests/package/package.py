@@ -8,6 +8,7 @@ import filecmp
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -160,21 +161,32 @@ def conan(folder):
     checks.check("C++ standard" in output, "the refusal of C++17 does not say why", output[-600:])
 
 
-def vcpkg(folder):
+def vcpkg_client():
+    """The command and where its ports are, or (None, None)."""
     root = next((pathlib.Path(r) for r in map(os.environ.get, ("VCPKG_ROOT", "VCPKG_INSTALLATION_ROOT")) if r), None)
     tool = shutil.which("vcpkg") or (root and (root / "vcpkg").exists() and str(root / "vcpkg"))
+    return (tool, root) if tool else (None, None)
+
+
+def vcpkg_places(folder, root):
+    """Options that keep the client's hands off the user's own installation."""
+    triplet = {"aarch64": "arm64-linux"}.get(os.uname().machine, "x64-linux")
+    places = [f"--triplet={triplet}", f"--host-triplet={triplet}", "--binarysource=clear", "--enforce-port-checks",
+              f"--x-install-root={folder}/installed", f"--x-buildtrees-root={folder}/buildtrees",
+              f"--x-packages-root={folder}/packages"]
+    return [*places, f"--vcpkg-root={root}"] if root else places
+
+
+def vcpkg(folder):
+    tool, root = vcpkg_client()
     if not tool:
         checks.skip("the vcpkg port", "no vcpkg")
         return
-    triplet = {"x86_64": "x64-linux", "aarch64": "arm64-linux"}.get(os.uname().machine, "x64-linux")
-    places = [f"--overlay-ports={ROOT}/packaging/vcpkg", f"--triplet={triplet}", f"--host-triplet={triplet}",
-              f"--x-install-root={folder}/installed", f"--x-buildtrees-root={folder}/buildtrees",
-              f"--x-packages-root={folder}/packages", "--binarysource=clear", "--enforce-port-checks", "--classic"]
-    if root:
-        places.append(f"--vcpkg-root={root}")
-    ok, _ = run(tool, "install", "plateau", *places, what="vcpkg install from the port")
+    ok, output = run(tool, "install", "plateau", "--classic", f"--overlay-ports={ROOT}/packaging/vcpkg",
+                     *vcpkg_places(folder, root), what="vcpkg install from the port")
     if ok:
-        installed = folder / "installed" / triplet
+        checks.check("warning:" not in output, "vcpkg warns of the port", output)
+        installed = next((folder / "installed").glob("*-linux"))
         checks.check((installed / "share/plateau/copyright").exists(), "the port installs no copyright")
         checks.check((installed / "share/plateau/usage").exists(), "the port installs no usage")
         build_consumer(folder / "consumer", (CONSUMER / "CMakeLists.txt").read_text().replace(
@@ -202,7 +214,8 @@ def readme(folder):
             program = re.search(r"target_link_libraries\((\w+)", text)
             if not checks.check(program, f"{what}: no target_link_libraries"):
                 continue
-            body = text.replace("target_link_libraries", f"add_executable({program[1]} {SOURCES})\ntarget_link_libraries", 1)
+            body = text.replace(
+                "target_link_libraries", f"add_executable({program[1]} {SOURCES})\ntarget_link_libraries", 1)
             place = folder / f"consumer{number}"
             place.mkdir()
             if path := re.search(r"add_subdirectory\(([\w./-]+)", text):
@@ -218,17 +231,25 @@ def readme(folder):
                 if run("cmake", "--build", place / "build", what=f"{what} builds")[0]:
                     run_consumer(place / "build" / program[1])
             continue
-        for client in ("conan", "vcpkg"):
-            if re.search(rf"^\s*{client}\b", text, re.M) and not shutil.which(client):
-                checks.skip(what, f"no {client}")
-                break
-        else:
-            environment = {"HOME": str(home), "CONAN_HOME": str(home / "conan"),
-                           "PKG_CONFIG_PATH": os.pathsep.join(str(p) for p in home.rglob("pkgconfig"))}
-            if re.search(r"^\s*conan\b", text, re.M) and not (home / "conan").exists():
-                run("conan", "profile", "detect", env=environment)
-            run("bash", "-euo", "pipefail", "-c", text, cwd=tree, env=environment, what=f"{what} runs")
-            installed = next((p.parents[2] for p in home.rglob("share/cmake/plateau") if p.is_dir()), installed)
+        environment = {"HOME": str(home), "CONAN_HOME": str(home / "conan"),
+                       "PKG_CONFIG_PATH": os.pathsep.join(str(p) for p in home.rglob("pkgconfig"))}
+        if re.search(r"^\s*conan\b", text, re.M):
+            if not shutil.which("conan"):
+                checks.skip(what, "no conan")
+                continue
+            run("conan", "profile", "detect", env=environment)
+        if re.search(r"^\s*vcpkg\b", text, re.M):
+            tool, root = vcpkg_client()
+            if not tool:
+                checks.skip(what, "no vcpkg")
+                continue
+            wrapper = home / "bin" / "vcpkg"
+            wrapper.parent.mkdir()
+            wrapper.write_text(f'#!/bin/sh\nexec {shlex.join([tool])} "$@" {shlex.join(vcpkg_places(home, root))}\n')
+            wrapper.chmod(0o755)
+            environment["PATH"] = f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"
+        run("bash", "-euo", "pipefail", "-c", text, cwd=tree, env=environment, what=f"{what} runs")
+        installed = installed or next((p.parents[2] for p in home.rglob("share/cmake/plateau") if p.is_dir()), None)
 
 
 WAYS = {way.__name__: way for way in (subdirectory, install, conan, vcpkg, readme)}
