@@ -75,7 +75,7 @@ TEST_CASE("inside a namespace the mount itself is the group", "[watch][unit]") {
     made_up_system machine;
     machine.mounts(v2_mount).groups("0::/\n").file("/sys/fs/cgroup/memory.max", "67108864\n");
     CHECK(machine.limit(cgroup_version::v2) == 64_MiB);
-    machine.groups("0::/../outside\n");
+    machine.groups("0::/../outside\n").file("/sys/fs/outside/memory.max", "1\n");
     CHECK(machine.limit(cgroup_version::v2) == 64_MiB);
 }
 
@@ -87,7 +87,8 @@ TEST_CASE("a group mounted as the root of the tree is not looked for below itsel
     CHECK(machine.limit(cgroup_version::v2) == 128_MiB);
     machine.groups("0::/docker/abc\n");
     CHECK(machine.limit(cgroup_version::v2) == 1_GiB);
-    machine.groups("0::/docker/abcdef\n");  // a neighbour whose name begins alike
+    // A neighbour whose name begins alike.
+    machine.groups("0::/docker/abcdef\n").file("/sys/fs/cgroupdef/memory.max", "1\n");
     CHECK(machine.limit(cgroup_version::v2) == 1_GiB);
 }
 
@@ -137,6 +138,8 @@ TEST_CASE("lines and paths of any length are survived", "[watch][unit]") {
     machine.mounts("30 1 0:1 / /overlay rw - overlay overlay rw,lowerdir=" + std::string(20'000, 'l') + "\n" +
                    v2_mount);
     machine.groups("0::/a\n").file("/sys/fs/cgroup/a/memory.max", "8192\n");
+    CHECK(machine.limit(cgroup_version::v2) == 8192);
+    machine.mounts("31 23 0:28 / /sys/fs/cgroup rw " + std::string(3'000, 'o') + " - cgroup2 cgroup2 rw\n");
     CHECK(machine.limit(cgroup_version::v2) == 8192);
     machine.groups("0::/" + std::string(20'000, 'p') + "\n");
     machine.file("/sys/fs/cgroup/memory.max", "16384\n");

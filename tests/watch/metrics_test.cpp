@@ -221,6 +221,7 @@ TEST_CASE("two parts of one family under one name are refused before anything is
     std::string text = "kept";
     CHECK_THROWS_AS(plateau::write_prometheus(text, named("x", a), named("x", b)), std::invalid_argument);
     CHECK_THROWS_AS(plateau::write_json(text, named("x", a), named("y", b), named("x", a)), std::invalid_argument);
+    CHECK_THROWS_AS(plateau::write_json(text, named("y", b), named("x", a), named("x", a)), std::invalid_argument);
     const std::string long_name(200, 'n');
     CHECK_THROWS_AS(plateau::write_prometheus(text, named(long_name + "1", a), named(long_name + "2", b)),
                     std::invalid_argument);

@@ -50,11 +50,12 @@ enum class verdict : unsigned char { flat, growing, shrinking, inconclusive };
 /// What a memory line does, and how far that is known.
 struct judgement {
     plateau::verdict verdict = plateau::verdict::inconclusive;
-    double bytes_per_work = 0;  ///< the slope
-    double lower =
-        -std::numeric_limits<double>::infinity();  ///< its confidence interval; everything, where nothing was measured
+    /// The slope, and its confidence interval: everything, where nothing was measured.
+    double bytes_per_work = 0;
+    double lower = -std::numeric_limits<double>::infinity();
     double upper = std::numeric_limits<double>::infinity();
-    std::optional<duration> time_to_limit;        ///< of a growing line, at the pace of the judged work
+    /// Of a growing line, at the pace of the judged work.
+    std::optional<duration> time_to_limit;
     double growth = 0;                            ///< the slope over all judged work, as a share of the median
     std::size_t points = 0;                       ///< judged
     double confidence = 0.99;                     ///< as asked for

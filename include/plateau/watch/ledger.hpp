@@ -340,9 +340,10 @@ public:
     /// Returns: each account as it was at some moment during the call.
     /// Throws: std::bad_alloc; nothing else here allocates.
     [[nodiscard]] ledger_snapshot snapshot() const {
+        const auto all = used();
         ledger_snapshot taken;
-        taken.rows_.reserve(used().size());
-        for (const entry& one : used()) {
+        taken.rows_.reserve(all.size());
+        for (const entry& one : all) {
             taken.rows_.push_back(ledger_snapshot::row(one.name, one.bytes.load(std::memory_order_relaxed)));
         }
         return taken;

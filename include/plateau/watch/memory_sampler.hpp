@@ -60,8 +60,7 @@ struct memory_sampler_stats {
 
 /// The memory line of the process since start-up, in fixed memory.
 ///
-/// Points    a point is the smallest of `samples_per_point` consecutive samples, 1 at first. When `max_points` are
-/// kept,
+/// Points    a point is the smallest of `samples_per_point` consecutive samples, 1 at first. At `max_points`,
 ///           neighbours are merged by their minimum and the number doubles: the whole history stays, ever coarser.
 ///           Minima, because a leak lifts the floor of the line, while a burst lifts only its peaks.
 /// Cost      a tick reads the clock; a sample costs about a microsecond and allocates nothing. No thread of ours.

@@ -103,12 +103,10 @@ private:
     std::vector<memory_sample> rounds_;  // at most soak_rounds, reserved before the first call
 };
 
-/// Books are exact: what rises in them is held by somebody. Noise they can have only from the program itself, whose
-/// rounds are identical; so a rise that a statistic on so few points leaves open is decided here.
-///   growing       the rounds rise one after the other, by however little; or the last third lies above all of the
-///   first
-///                 by more than the tolerance, and there were at least two new highs (a buffer that doubles has few)
-///   inconclusive  as the latter, with one new high: a step is no trend yet
+/// Books are exact: what rises in them is held by somebody, and rounds are identical. So rises that a statistic on so
+/// few points leaves open are convicted here: rounds that rise one after the other, by however little; and a last third
+/// that lies above all of the first by more than the tolerance, after two new highs or more (a buffer that doubles
+/// stands still most of the time). A single step is no trend yet.
 inline void judge_exactly(std::span<const memory_sample> rounds, const judge_options& chosen, judgement& found) {
     if (found.verdict == verdict::growing || rounds.size() < chosen.min_points) return;
     std::vector<trend_point> points;
@@ -132,9 +130,6 @@ inline void judge_exactly(std::span<const memory_sample> rounds, const judge_opt
         const double whole = (points.back().bytes - points.front().bytes) / points.back().work;
         if (found.bytes_per_work <= 0) found.bytes_per_work = whole;
         found.upper = (std::max)(found.upper, found.bytes_per_work);
-    } else if (lifted) {
-        found.verdict = verdict::inconclusive;
-        found.why = "the books rose once and stayed there: run longer";
     }
 }
 

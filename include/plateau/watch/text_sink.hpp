@@ -33,8 +33,7 @@ concept callable_sink = std::invocable < std::remove_reference_t<S>
 }
 
 /// Where text goes: a `FILE*`, an object with `append(const char*, std::size_t)` such as std::string, or a callable
-/// that takes a std::string_view. The text comes in pieces of any length, in order; a piece is gone when the call
-/// returns.
+/// that takes a std::string_view. The text comes in pieces of any length, in order; a piece is gone when the call ends.
 ///
 /// What a sink throws leaves the writer, and the pieces already written stay written. A FILE* tells of its errors by
 /// std::ferror.
