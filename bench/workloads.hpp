@@ -5,7 +5,7 @@
 ///
 ///     static constexpr std::size_t capacity = ...;
 ///     template <class Cache> void warm_up(Cache&);     // to the state the workload stays in
-///     template <class Cache> void step(Cache&);        // one operation
+///     template <class Cache> void step(Cache&);        // one operation, inlined into the loop that times it
 ///
 /// Keys are computed from small numbers, so that the tables read beside the caches are short and read in order: what is
 /// timed is the cache. Every instance repeats the same sequence.
@@ -129,7 +129,7 @@ public:
         for (std::size_t i = 0; i < entries; ++i) step(cache);
     }
     template <class Cache>
-    void step(Cache& cache) {
+    [[gnu::always_inline]] void step(Cache& cache) {
         if (auto found = cache.get(key_(ranks_()))) benchmark::DoNotOptimize(*found);
     }
 
@@ -147,7 +147,7 @@ public:
         fill<Cache, K, V>(cache, entries);
     }
     template <class Cache>
-    void step(Cache& cache) {
+    [[gnu::always_inline]] void step(Cache& cache) {
         if (auto found = cache.get(key_(universe + ranks_()))) benchmark::DoNotOptimize(*found);
     }
 
@@ -166,7 +166,7 @@ public:
         for (std::size_t i = 0; i < entries; ++i) step(cache);
     }
     template <class Cache>
-    void step(Cache& cache) {
+    [[gnu::always_inline]] void step(Cache& cache) {
         cache.put(key_(next_), make_value<V>(next_));
         ++next_;
     }
@@ -187,7 +187,7 @@ public:
         for (std::size_t i = 0; i < universe; ++i) step(cache);
     }
     template <class Cache>
-    void step(Cache& cache) {
+    [[gnu::always_inline]] void step(Cache& cache) {
         const std::uint64_t rank = ranks_();
         const auto& key = key_(rank);
         if (auto found = cache.get(key)) benchmark::DoNotOptimize(*found);
