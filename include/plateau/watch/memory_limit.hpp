@@ -210,7 +210,7 @@ inline bool find_own_cgroup(const cgroup_files& files, cgroup_version version, p
 }
 
 /// What this process may use before something is killed: the smallest limit of its control groups (version 2, and the
-/// memory controller of version 1), and never more than the machine has. About 50 us; allocates nothing.
+/// memory controller of version 1), and never more than the machine has. About 0.2 ms; allocates nothing.
 [[nodiscard]] inline std::size_t memory_limit(const cgroup_files& files = {}) noexcept {
     return (std::min)(
         {cgroup_limit(files, cgroup_version::v2), cgroup_limit(files, cgroup_version::v1), machine_bytes()});
