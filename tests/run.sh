@@ -90,6 +90,7 @@ have_catch2() {
     return 1
 }
 have_pinned() { have "$1-14" || { have "$1" && "$1" --version | grep -q 'version 14\.'; }; }
+clang_has_tsan() { have clang++ && compgen -G "$(clang++ -print-resource-dir)/lib/*/*tsan*" >/dev/null; }
 have_libcxx() { have clang++-19 && [ -d /usr/lib/llvm-19/include/c++/v1 ]; }
 
 needed=() optional=()
@@ -100,6 +101,7 @@ have ninja || have make || needed+=(ninja-build)
 if $wants_check || $wants_race || $wants_lint || $wants_package; then have_catch2 || needed+=(catch2); fi
 if $wants_package || $wants_check; then have pkg-config || needed+=(pkg-config); fi
 if $wants_race || $wants_lint; then have clang++ || optional+=(clang); fi
+if $wants_race; then clang_has_tsan || optional+=(libclang-rt-dev); fi
 if $wants_lint; then
     have_pinned clang-format || optional+=(clang-format-14)
     have_pinned clang-tidy || optional+=(clang-tidy-14)
