@@ -122,12 +122,8 @@ public:
 
     void trap_holder() const noexcept { access_.pass(); }
 
-    /// The cache is at its end: the shard goes now, or with its last pin.
+    /// The cache is at its end, and empty: the shard goes now, or with its last pin.
     static void abandon(cache_shard* shard) noexcept {
-        {
-            session last(*shard);
-            last->close();
-        }
         shard->access_.enter();
         shard->listener_ = nullptr;
         shard->leave_for_good();

@@ -74,17 +74,24 @@ public:
         return *reinterpret_cast<Node*>(origins_[slot / page_slots] + std::uintptr_t{slot} * sizeof(Node));
     }
 
-    /// Two ways from a slot to its node, for paths that look up several: the second where all slots are in one page.
-    struct paged_nodes {
+    /// Two ways from a slot to what belongs to it, for paths that look up several: any pages, or all slots in one.
+    struct paged_slots {
         const slab& in;
         [[nodiscard]] PLATEAU_ALWAYS_INLINE Node& operator[](std::uint32_t slot) const noexcept {
             return in.node(slot);
         }
+        [[nodiscard]] std::uint32_t deadline(std::uint32_t slot) const noexcept { return in.timer(slot).deadline; }
     };
-    [[nodiscard]] paged_nodes pages() const noexcept { return {*this}; }
+    struct one_page_slots {
+        Node* nodes;
+        const timer_cell* timers;
+        [[nodiscard]] PLATEAU_ALWAYS_INLINE Node& operator[](std::uint32_t slot) const noexcept { return nodes[slot]; }
+        [[nodiscard]] std::uint32_t deadline(std::uint32_t slot) const noexcept { return timers[slot].deadline; }
+    };
+    [[nodiscard]] paged_slots pages() const noexcept { return {*this}; }
     [[nodiscard]] bool is_one_page() const noexcept { return page_count_ == first_range_; }
     /// Expects: is_one_page().
-    [[nodiscard]] Node* one_page() const noexcept { return first_nodes_; }
+    [[nodiscard]] one_page_slots one_page() const noexcept { return {pages_->nodes, pages_->timers}; }
 
     [[nodiscard]] timer_cell& timer(std::uint32_t slot) const noexcept {
         return pages_[page_of(slot)].timers[place_of(slot)];
@@ -160,11 +167,14 @@ public:
     }
 
     [[nodiscard]] std::size_t used() const noexcept { return used_; }
-    /// Bytes of pages and tables in which no entry stands.
+    /// Bytes of pages in which no entry stands. The tables are not among them: they stay while one page does.
     [[nodiscard]] std::size_t idle_bytes() const noexcept {
         const std::size_t slot = sizeof(Node) + (has_timers_ ? sizeof(timer_cell) : 0) +
                                  (has_weights_ ? sizeof(std::uint32_t) : 0) + (HasPins ? sizeof(std::uint32_t) : 0);
-        return bytes_ - used_ * slot;
+        return bytes_ - table_bytes() - used_ * slot;
+    }
+    [[nodiscard]] std::size_t table_bytes() const noexcept {
+        return table_size_ * (sizeof(page) + sizeof(std::uintptr_t));
     }
     /// Bytes asked from the allocator and not given back.
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
@@ -172,9 +182,12 @@ public:
     /// The most bytes that pages for `slots` slots come to, tables included.
     [[nodiscard]] static constexpr std::size_t bytes_for(std::size_t slots) noexcept {
         const std::size_t rounded = saturating_add(slots, min_page_slots);
-        const std::size_t tables =
-            3 * saturating_add(rounded / page_slots, 2 * min_table) * (sizeof(page) + sizeof(std::uintptr_t));
-        return saturating_add(saturating_mul(rounded, slot_bytes), tables);
+        return saturating_add(saturating_mul(rounded, slot_bytes), table_bytes_for(slots));
+    }
+    /// The same of the tables alone; while they grow, the old ones stand beside the new.
+    [[nodiscard]] static constexpr std::size_t table_bytes_for(std::size_t slots) noexcept {
+        const std::size_t pages = saturating_add(slots, min_page_slots) / page_slots;
+        return saturating_mul(3 * (sizeof(page) + sizeof(std::uintptr_t)), saturating_add(pages, 2 * min_table));
     }
     static constexpr std::size_t page_bytes = page_slots * slot_bytes;
 
@@ -305,7 +318,6 @@ private:
         if (has_timers_) fill_timers(fresh);
         if (spare_ids_ != nil) spare_ids_ = pages_[id].next;
         else page_count_ += static_cast<std::uint32_t>(range);
-        if (id == 0) first_nodes_ = fresh.nodes;
         const auto nodes = reinterpret_cast<std::uintptr_t>(fresh.nodes);
         for (std::size_t i = 0; i < range; ++i)
             origins_[id + i] = nodes - std::uintptr_t{id} * page_slots * sizeof(Node);
@@ -396,8 +408,7 @@ private:
         }
     };
 
-    std::size_t first_range_;  // how many page numbers page 0 takes
-    Node* first_nodes_ = nullptr;
+    std::size_t first_range_;            // how many page numbers page 0 takes
     std::uintptr_t* origins_ = nullptr;  // a page's nodes, less the bytes of all slots before it
     page* pages_ = nullptr;
     std::uint32_t first_open_ = nil;
