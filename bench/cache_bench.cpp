@@ -57,8 +57,13 @@ template <class K, class V, bound By = bound::entries, deadlines Kind = deadline
           class Policies = plateau::cache_policies>
 using plateau_lru = plateau_cache<plateau::lru_cache<K, V, Policies>, K, V, By, Kind>;
 
+struct sixteen_shards : plateau::concurrent_cache_policies {
+    static constexpr std::size_t shards = 16;
+};
+
 template <class K, class V>
-using plateau_shared = plateau_cache<plateau::concurrent_lru_cache<K, V>, K, V, bound::entries, deadlines::none>;
+using plateau_shared =
+    plateau_cache<plateau::concurrent_lru_cache<K, V, sixteen_shards>, K, V, bound::entries, deadlines::none>;
 
 /// A loop that reads the clock once and hands the moment to many look-ups.
 template <class K, class V>
