@@ -62,7 +62,7 @@ CLEAN = {
     "README.md": "```cpp\n#include <plateau/cache.hpp>\nint main() { return plateau::one() - 1; }\n```\n",
     "tests/cases/refused.cpp": SPDX + "// expect WRONG: negative\n#if defined(WRONG)\nint wrong[-1];\n#endif\n",
     "examples/one.cpp": SPDX + "int main() {}\n",
-    "tests/run.sh": "#!/usr/bin/env bash\nset -euo pipefail\necho hello\n",
+    "tests/run.sh": "#!/usr/bin/env bash\n# SPDX-License-Identifier: MIT\nset -euo pipefail\necho hello\n",
     "tests/lint/uses.hpp": SPDX + "#pragma once\nstatic int use_plateau() { return 0; }\n",
 }
 ONE = "include/plateau/detail/one.hpp"
