@@ -546,13 +546,33 @@ private:
         if (!key.possible()) return std::nullopt;
         const std::uint64_t hash = hash_of(key.view());
         shard_type& shard = shard_of(hash);
-        if constexpr (!is_shared) {
-            // Without deadlines nothing can leave, and nothing but the hit itself is left to do.
-            typename shard_type::template quiet_session<get_runs_user_code> in(shard);
-            if (!in->timed()) [[likely]]
-                return in->get(low_half(hash), key.view());
+        if constexpr (is_shared) {
+            return get_live(shard, hash, key.view(), moment);
+        } else {
+            {
+                typename shard_type::template quiet_session<get_runs_user_code> in(shard);
+                if (!in->timed()) [[likely]]
+                    return in->get(low_half(hash), key.view());
+            }
+            return get_timed(shard, hash, key.view(), moment);
         }
-        return get_live(shard, hash, key.view(), moment);
+    }
+
+    /// Out of line: asking the clock would cost the gets that need none the registers they work in.
+    template <class Key, class Now>
+    [[nodiscard, gnu::noinline]] static answer_of<V> get_timed(shard_type& shard, std::uint64_t hash, const Key& key,
+                                                               Now moment) {
+        std::uint32_t over = nil;
+        answer_of<V> answer = [&]() -> answer_of<V> {
+            typename shard_type::template quiet_session<get_runs_user_code> in(shard);
+            return in->get(low_half(hash), key, moment, over);
+        }();
+        if (over != nil) [[unlikely]]
+            end_expired(shard, over);  // a sole user meets nobody until then
+        return answer;
+    }
+    PLATEAU_COLD static void end_expired(shard_type& shard, std::uint32_t slot) noexcept {
+        session(shard)->remove(slot, removal_cause::expired);
     }
 
     template <class Key, class Now>
