@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "cache/cache_test_types.hpp"
+#include "tools/catch.hpp"
+#include "tools/new_witness.hpp"
+
+#include <plateau/cache.hpp>
+
+#include <cstdint>
+
+using namespace plateau_test;
+
+namespace {
+
+/// Keys that differ only in the bits that `Shift` and `Count` leave.
+template <unsigned Shift, unsigned Bits>
+struct few_bits {
+    using is_transparent = void;
+    using is_avalanching = void;
+    std::uint64_t operator()(std::uint64_t key) const noexcept {
+        return (key & ((std::uint64_t{1} << Bits) - 1)) << Shift;
+    }
+};
+
+template <class Hash, class Base = plateau::cache_policies>
+struct hashed : Base {
+    using hash = Hash;
+};
+
+template <class Hash>
+struct one_shard : hashed<Hash, plateau::concurrent_cache_policies> {
+    static constexpr std::size_t shards = 1;
+};
+
+/// Counts how often keys are compared: the price of a long chain, without a clock.
+struct counting_equal {
+    using is_transparent = void;
+    static inline std::uint64_t calls = 0;
+    template <class A, class B>
+    bool operator()(const A& a, const B& b) const noexcept {
+        ++calls;
+        return a == b;
+    }
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("a cache whose keys share all or most bits of their hash answers right", "[cache][unit]",
+                   (few_bits<0, 0>), (few_bits<0, 3>), (few_bits<32, 8>), (few_bits<61, 3>), (few_bits<25, 7>),
+                   (few_bits<7, 4>)) {
+    const auto turn = [](auto& cache) {
+        for (std::uint64_t i = 0; i < 3'000; ++i) {
+            cache.put(i, i + 1);
+            REQUIRE(cache.get(i) == i + 1);
+            if (i % 3 == 0) REQUIRE(cache.erase(i));
+            if (i % 500 == 0) cache.check_invariants();
+        }
+        REQUIRE(cache.size() == 200);
+        REQUIRE_FALSE(cache.contains(0));
+        cache.check_invariants();
+    };
+    plateau::lru_cache<std::uint64_t, std::uint64_t, hashed<TestType>> one{{.max_entries = 200}};
+    turn(one);
+    plateau::concurrent_lru_cache<std::uint64_t, std::uint64_t, one_shard<TestType>> shared{{.max_entries = 200}};
+    turn(shared);
+}
+
+TEST_CASE("churn at constant size leaves no trace: look-ups cost after a million changes what they cost at first",
+          "[cache][unit]") {
+    struct policies : plateau::cache_policies {
+        using equal = counting_equal;
+    };
+    plateau::lru_cache<std::uint64_t, std::uint64_t, policies> cache{{.max_entries = 1'000}};
+    std::uint64_t next = 0;
+    const auto cost = [&] {
+        counting_equal::calls = 0;
+        for (std::uint64_t i = 0; i < 1'000; ++i) {
+            static_cast<void>(cache.contains(next - 1 - i));
+            static_cast<void>(cache.contains(next + i));
+        }
+        return counting_equal::calls;
+    };
+    for (; next < 1'000; ++next) cache.put(next, next);
+    const std::uint64_t first = cost();
+    const new_scope scope;
+    for (; next < 1'000'000; ++next) {
+        cache.put(next, next);
+        if (next % 3 == 0) cache.erase(next - 500);
+    }
+    const auto delta = scope.delta();
+    for (const std::uint64_t end = next + 1'000; next < end; ++next) cache.put(next, next);
+    const std::uint64_t last = cost();
+    CHECK(delta.calls == 0);
+    CHECK(last <= 2 * first);
+    cache.check_invariants();
+}
