@@ -30,7 +30,9 @@ OPTIONS = {
     "no exceptions": ["-fno-exceptions"],
     "hardened": ["-DPLATEAU_HARDENED=1"],
     "address sanitizer": ["-fsanitize=address"],
+    "own violation handler": ["-DPLATEAU_VIOLATION_HANDLER=on_violation", "-include", "handler.hpp"],
 }
+HANDLER = "inline void on_violation(const char*) noexcept {}\n"
 
 
 def main():
@@ -42,13 +44,15 @@ def main():
             continue
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
+            (folder / "handler.hpp").write_text(HANDLER)
             objects = {}
             for (index, (option, flags)), (side, text) in itertools.product(
                     enumerate(OPTIONS.items()), {"takes": TAKES, "gives": GIVES}.items()):
                 source = folder / f"{side}.cpp"
                 source.write_text(text)
                 objects[side, option] = folder / f"{side}{index}.o"
-                ok, output = compiler.run([f"-I{a.root}/include", *flags, "-c", source, "-o", objects[side, option]])
+                ok, output = compiler.run([f"-I{a.root}/include", f"-I{folder}", *flags,
+                                           "-c", source, "-o", objects[side, option]])
                 checks.check(ok, f"{side} with {option} under {compiler.name}", output)
             for one, other in itertools.product(OPTIONS, OPTIONS):
                 program = folder / "program"

@@ -38,10 +38,15 @@ OPTION_TAG = """#if defined(__SANITIZE_ADDRESS__)
 #else
 #define HARDENED o
 #endif
-#define JOIN(a, b, c) v_##a##b##c
-#define NAME(a, b, c) JOIN(a, b, c)
+#if defined(PLATEAU_VIOLATION_HANDLER)
+#define HANDLER u
+#else
+#define HANDLER o
+#endif
+#define JOIN(a, b, c, d) v_##a##b##c##d
+#define NAME(a, b, c, d) JOIN(a, b, c, d)
 """
-STOP = OPTION_TAG + """namespace plateau { inline namespace NAME(EXCEPTIONS, HARDENED, TAG) {
+STOP = OPTION_TAG + """namespace plateau { inline namespace NAME(EXCEPTIONS, HARDENED, TAG, HANDLER) {
 struct inplace_stop_source { bool stop_requested() const { return false; } };
 } }
 """
@@ -95,7 +100,7 @@ DEFECTS = [
                                      "#include <typeinfo>\n")}, "one.hpp alone under libc++"),
     ("line_budgets.py", {CACHE: header("", "#include <regex>\n#include <iostream>\n")}, "cache.hpp: "),
     ("line_budgets.py", {"include/plateau/fwd.hpp": header("", "#include <vector>\n")}, "fwd.hpp: "),
-    ("mixed_options.py", {"include/plateau/stop.hpp": header(STOP.replace("b##c", "b"))},
+    ("mixed_options.py", {"include/plateau/stop.hpp": header(STOP.replace("b##c##d", "b##d"))},
      "default and address sanitizer link into one program"),
     ("mixed_options.py", {"include/plateau/stop.hpp": header(STOP.replace("NAME(E", "v1 { } inline namespace v2 {//"))},
      "default and hardened link into one program"),
