@@ -189,23 +189,31 @@ public:
         if (slab_.is_one_page()) return get_among(slab_.one_page(), hash, key);
         return get_among(slab_.pages(), hash, key);
     }
+    /// The same where some have one; `now()` is asked only if an entry was found. An entry that is over is not removed
+    /// here (that may end it): its slot is told in `over`.
+    template <class Q, class Now>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE answer_of<V> get(std::uint32_t hash, const Q& key, Now now,
+                                                         std::uint32_t& over) {
+        if (slab_.is_one_page()) return get_among(slab_.one_page(), hash, key, now, over);
+        return get_among(slab_.pages(), hash, key, now, over);
+    }
     [[nodiscard]] answer_of<V> copy_and_use(found at) { return copy_and_use(slab_.pages(), at); }
 
     [[nodiscard]] node& at(std::uint32_t slot) const noexcept { return slab_.node(slot); }
 
     /// A hit: it is counted, and the entry becomes the most recently used.
     void use(found at) noexcept { use(slab_.pages(), at); }
-    template <class Nodes>
-    PLATEAU_ALWAYS_INLINE void use(Nodes nodes, found at) noexcept {
+    template <class Slots>
+    PLATEAU_ALWAYS_INLINE void use(Slots slots, found at) noexcept {
         if constexpr (counts) ++stats_.hits;
         if (at.slot == newest_) return;
         node& used = *at.entry;
-        nodes[used.previous].next = used.next;  // it is not the newest, so there is a newer one
-        if (used.next != nil) nodes[used.next].previous = used.previous;
+        slots[used.previous].next = used.next;  // it is not the newest, so there is a newer one
+        if (used.next != nil) slots[used.next].previous = used.previous;
         else oldest_ = used.previous;
         used.previous = nil;
         used.next = newest_;
-        nodes[newest_].previous = at.slot;
+        slots[newest_].previous = at.slot;
         newest_ = at.slot;
     }
     void count_miss() noexcept {
@@ -494,13 +502,13 @@ private:
         }
     };
 
-    // ---- look up among nodes that stand in one page, or in several
+    // ---- look up among slots of one page, or of several
 
-    template <class Nodes, class Q>
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE found find_among(Nodes nodes, std::uint32_t hash, const Q& key) const {
+    template <class Slots, class Q>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE found find_among(Slots slots, std::uint32_t hash, const Q& key) const {
         found answer;
         index_.find(hash, [&](std::uint32_t slot) {
-            node& at = nodes[slot];
+            node& at = slots[slot];
             if constexpr (!rehash_is_free) {
                 if (at.hash != hash) return false;
             }
@@ -511,23 +519,36 @@ private:
         });
         return answer;
     }
-    template <class Nodes, class Q>
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE answer_of<V> get_among(Nodes nodes, std::uint32_t hash, const Q& key) {
-        const found at = find_among(nodes, hash, key);
-        if (at) return copy_and_use(nodes, at);
+    template <class Slots, class Q>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE answer_of<V> get_among(Slots slots, std::uint32_t hash, const Q& key) {
+        const found at = find_among(slots, hash, key);
+        if (at) return copy_and_use(slots, at);
+        count_miss();
+        return std::nullopt;
+    }
+    template <class Slots, class Q, class Now>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE answer_of<V> get_among(Slots slots, std::uint32_t hash, const Q& key, Now now,
+                                                               std::uint32_t& over) {
+        const found at = find_among(slots, hash, key);
+        if (at) {
+            observe(now());
+            if (!is_over(slots.deadline(at.slot), now_tick_)) [[likely]]
+                return copy_and_use(slots, at);
+            over = at.slot;
+        }
         count_miss();
         return std::nullopt;
     }
     /// A copy that may throw is made before anything changes.
-    template <class Nodes>
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE answer_of<V> copy_and_use(Nodes nodes, found at) {
+    template <class Slots>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE answer_of<V> copy_and_use(Slots slots, found at) {
         const V& value = at.entry->value;
         if constexpr (std::is_nothrow_copy_constructible_v<V>) {
-            use(nodes, at);
+            use(slots, at);
             return answer_of<V>(value);
         } else {
             answer_of<V> answer(value);
-            use(nodes, at);
+            use(slots, at);
             return answer;
         }
     }
@@ -664,7 +685,9 @@ private:
         return nanoseconds / static_cast<std::uint64_t>(Policies::tick.count());
     }
     [[nodiscard]] bool expired_at(std::uint32_t slot, std::uint64_t tick) const noexcept {
-        const std::uint32_t deadline = slab_.timer(slot).deadline;
+        return is_over(slab_.timer(slot).deadline, tick);
+    }
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE bool is_over(std::uint32_t deadline, std::uint64_t tick) const noexcept {
         return tick - base_ >= deadline && deadline != timer_cell::never;
     }
 

@@ -175,7 +175,7 @@ public:
     }
     template <class Q>
     [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get(const Q& query, time_point moment) {
-        return get_at(query, [moment] { return moment; });
+        return get_at(query, given_time{moment});
     }
 
     template <class Q>
@@ -504,6 +504,11 @@ private:
 
     // ---- the steps of a look-up
 
+    struct given_time {
+        time_point moment;
+        [[nodiscard]] time_point operator()() const noexcept { return moment; }
+    };
+
     [[nodiscard]] time_point now() const noexcept { return (*clock_).now(); }
     void observe(core_type& core) const noexcept {
         if (core.timed()) core.observe(now());
@@ -554,22 +559,25 @@ private:
                 if (!in->timed()) [[likely]]
                     return in->get(low_half(hash), key.view());
             }
-            return get_timed(shard, hash, key.view(), moment);
+            // The clock is read before the look-up, even if that finds nothing: a call in its midst would cost more.
+            return get_timed(shard, hash, key.view(), given_time{moment()});
         }
     }
 
-    /// Out of line: asking the clock would cost the gets that need none the registers they work in.
     template <class Key, class Now>
-    [[nodiscard, gnu::noinline]] static answer_of<V> get_timed(shard_type& shard, std::uint64_t hash, const Key& key,
-                                                               Now moment) {
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE static answer_of<V> get_timed(shard_type& shard, std::uint64_t hash,
+                                                                      const Key& key, Now moment) {
         std::uint32_t over = nil;
-        answer_of<V> answer = [&]() -> answer_of<V> {
-            typename shard_type::template quiet_session<get_runs_user_code> in(shard);
-            return in->get(low_half(hash), key, moment, over);
-        }();
+        answer_of<V> answer = get_quietly(shard, hash, key, moment, over);
         if (over != nil) [[unlikely]]
             end_expired(shard, over);  // a sole user meets nobody until then
         return answer;
+    }
+    template <class Key, class Now>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE static answer_of<V>
+    get_quietly(shard_type& shard, std::uint64_t hash, const Key& key, Now moment, std::uint32_t& over) {
+        typename shard_type::template quiet_session<get_runs_user_code> in(shard);
+        return in->get(low_half(hash), key, moment, over);
     }
     PLATEAU_COLD static void end_expired(shard_type& shard, std::uint32_t slot) noexcept {
         session(shard)->remove(slot, removal_cause::expired);

@@ -74,17 +74,24 @@ public:
         return *reinterpret_cast<Node*>(origins_[slot / page_slots] + std::uintptr_t{slot} * sizeof(Node));
     }
 
-    /// Two ways from a slot to its node, for paths that look up several: the second where all slots are in one page.
-    struct paged_nodes {
+    /// Two ways from a slot to what belongs to it, for paths that look up several: any pages, or all slots in one.
+    struct paged_slots {
         const slab& in;
         [[nodiscard]] PLATEAU_ALWAYS_INLINE Node& operator[](std::uint32_t slot) const noexcept {
             return in.node(slot);
         }
+        [[nodiscard]] std::uint32_t deadline(std::uint32_t slot) const noexcept { return in.timer(slot).deadline; }
     };
-    [[nodiscard]] paged_nodes pages() const noexcept { return {*this}; }
+    struct one_page_slots {
+        Node* nodes;
+        const timer_cell* timers;
+        [[nodiscard]] PLATEAU_ALWAYS_INLINE Node& operator[](std::uint32_t slot) const noexcept { return nodes[slot]; }
+        [[nodiscard]] std::uint32_t deadline(std::uint32_t slot) const noexcept { return timers[slot].deadline; }
+    };
+    [[nodiscard]] paged_slots pages() const noexcept { return {*this}; }
     [[nodiscard]] bool is_one_page() const noexcept { return page_count_ == first_range_; }
     /// Expects: is_one_page().
-    [[nodiscard]] Node* one_page() const noexcept { return first_nodes_; }
+    [[nodiscard]] one_page_slots one_page() const noexcept { return {pages_->nodes, pages_->timers}; }
 
     [[nodiscard]] timer_cell& timer(std::uint32_t slot) const noexcept {
         return pages_[page_of(slot)].timers[place_of(slot)];
@@ -311,7 +318,6 @@ private:
         if (has_timers_) fill_timers(fresh);
         if (spare_ids_ != nil) spare_ids_ = pages_[id].next;
         else page_count_ += static_cast<std::uint32_t>(range);
-        if (id == 0) first_nodes_ = fresh.nodes;
         const auto nodes = reinterpret_cast<std::uintptr_t>(fresh.nodes);
         for (std::size_t i = 0; i < range; ++i)
             origins_[id + i] = nodes - std::uintptr_t{id} * page_slots * sizeof(Node);
@@ -402,8 +408,7 @@ private:
         }
     };
 
-    std::size_t first_range_;  // how many page numbers page 0 takes
-    Node* first_nodes_ = nullptr;
+    std::size_t first_range_;            // how many page numbers page 0 takes
     std::uintptr_t* origins_ = nullptr;  // a page's nodes, less the bytes of all slots before it
     page* pages_ = nullptr;
     std::uint32_t first_open_ = nil;
