@@ -107,6 +107,8 @@ if $wants_lint; then
     have_pinned clang-tidy || optional+=(clang-tidy-14)
     have_libcxx || optional+=(clang-19 libc++-19-dev libc++abi-19-dev)
     have shellcheck || optional+=(shellcheck)
+    [ -e /usr/include/benchmark/benchmark.h ] || optional+=(libbenchmark-dev)
+    [ -e /usr/include/boost/multi_index_container.hpp ] || optional+=(libboost-dev)
 fi
 if $wants_check; then
     [ -e /usr/include/httplib.h ] || optional+=(libcpp-httplib-dev)

@@ -67,6 +67,7 @@ CLEAN = {
     "README.md": "```cpp\n#include <plateau/cache.hpp>\nint main() { return plateau::one() - 1; }\n```\n",
     "tests/cases/refused.cpp": SPDX + "// expect WRONG: negative\n#if defined(WRONG)\nint wrong[-1];\n#endif\n",
     "examples/one.cpp": SPDX + "int main() {}\n",
+    "bench/one.cpp": SPDX + "int main() {}\n",
     "tests/run.sh": "#!/usr/bin/env bash\n# SPDX-License-Identifier: MIT\nset -euo pipefail\necho hello\n",
     "tests/lint/uses.hpp": SPDX + "#pragma once\nstatic int use_plateau() { return 0; }\n",
 }
@@ -122,6 +123,7 @@ DEFECTS = [
     ("readme.py", {"README.md": "```cpp\nint main() { return 3; }\n```\n"}, "ends with 3"),
     ("readme.py", {"README.md": "```cpp\nint main() {\n" + "\n" * 19 + "}\n```\n"}, "more than 20"),
     ("readme.py", {"README.md": "No program.\n"}, "no ```cpp block"),
+    ("bench.py", {"bench/one.cpp": SPDX + "int main() { return wrong; }\n"}, "bench/one.cpp does not compile"),
     ("examples.py", {"examples/one.cpp": SPDX + "int main() { return 3; }\n"}, "one.cpp ends with 3"),
     ("scripts.py", {"tests/run.sh": "#!/usr/bin/env bash\nset -euo pipefail\nif true\n"}, "does not parse"),
     ("scripts.py", {"tests/run.sh": "#!/usr/bin/env bash\necho hello\n"}, "no `set -euo pipefail`"),
