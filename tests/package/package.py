@@ -233,6 +233,8 @@ def readme(folder):
             continue
         environment = {"HOME": str(home), "CONAN_HOME": str(home / "conan"),
                        "PKG_CONFIG_PATH": os.pathsep.join(str(p) for p in home.rglob("pkgconfig"))}
+        if not shutil.which("make"):
+            environment["CMAKE_GENERATOR"] = "Ninja"
         if re.search(r"^\s*conan\b", text, re.M):
             if not shutil.which("conan"):
                 checks.skip(what, "no conan")
