@@ -38,11 +38,18 @@ struct call {
 };
 }
 
-/// The shapes below are recognised by their members, so that weighing a string does not cost the include of <string>.
+/// The shapes below are recognised by their members, so that weighing a string does not cost the include of <string>;
+/// and only in a type that is a template of those very arguments, not in a class derived from it that may own more.
+template <class T, class... Arguments>
+inline constexpr bool is_template_of = false;
+template <template <class...> class C, class... Arguments>
+inline constexpr bool is_template_of<C<Arguments...>, Arguments...> = true;
+
 template <class T>
 concept string_shaped = requires(const T& text) {
     typename T::traits_type;
     typename T::allocator_type;
+    requires is_template_of<T, typename T::value_type, typename T::traits_type, typename T::allocator_type>;
     { text.data() } -> std::convertible_to<const typename T::value_type*>;
     { text.capacity() } -> std::convertible_to<std::size_t>;
 };
@@ -50,6 +57,7 @@ concept string_shaped = requires(const T& text) {
 template <class T>
 concept vector_shaped = !string_shaped<T> && requires(const T& items) {
     typename T::allocator_type;
+    requires is_template_of<T, typename T::value_type, typename T::allocator_type>;
     { items.data() } -> std::convertible_to<const typename T::value_type*>;
     { items.capacity() } -> std::convertible_to<std::size_t>;
     { items.size() } -> std::convertible_to<std::size_t>;

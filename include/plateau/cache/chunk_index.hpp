@@ -22,33 +22,16 @@ namespace detail {
 inline constexpr std::uint32_t nil = 0xffff'ffffU;
 
 /// Twelve entries of the index in one cache line: a byte of the hash for each, how many entries passed by because the
-/// chunk was full, and the slots. Those who passed by are counted by the low three bits of their hash:
-///
-/// passed_by = [ class 7 : 4 | ... | class 1 : 4 | class 0 : 4 ]
-///
-/// A count that reached 15 is no longer taken back: until the index grows, look-ups of that class pass by as well.
+/// chunk was full, and the slots. Those who passed by are counted in four classes, by the low two bits of their hash: a
+/// look-up goes on only after its own. A count that reached 255 stays there until the index grows.
 struct alignas(64) index_chunk {
     static constexpr unsigned width = 12;
 
     unsigned char tags[width];  ///< 0: free; else 0x80 | seven bits of the hash
-    std::uint32_t passed_by;
+    unsigned char passed_by[4];
     std::uint32_t slots[width];
 };
 static_assert(sizeof(index_chunk) == 64);
-
-/// Who passed a chunk by, of the class of `hash`.
-class passers_by {
-public:
-    passers_by(std::uint32_t counts, std::uint32_t hash) noexcept
-        : shift_(4 * (hash & 7U)), count_(counts >> shift_ & 15U) {}
-    [[nodiscard]] bool none() const noexcept { return count_ == 0; }
-    /// What one more, or one less, adds to the counts.
-    [[nodiscard]] std::uint32_t one() const noexcept { return count_ == 15U ? 0 : std::uint32_t{1} << shift_; }
-
-private:
-    std::uint32_t shift_;
-    std::uint32_t count_;
-};
 
 /// What an index without memory looks into: nothing is there, and nobody passed by. Never written.
 inline constexpr index_chunk no_chunk{};
@@ -102,8 +85,7 @@ public:
                 if (same(slot)) [[likely]]
                     return slot;
             }
-            if (passers_by(chunk.passed_by, hash).none() || ++probed > chunk_count_) [[likely]]
-                return nil;
+            if (passed_by(chunk, hash) == 0 || ++probed > chunk_count_) return nil;
             at = step(at, hash, probed, chunk_count_);
         }
     }
@@ -120,7 +102,8 @@ public:
         chunks_[where.chunk].tags[where.position] = 0;
         for (std::uint32_t at = home_of(hash), probed = 0; probed < where.probed;
              at = step(at, hash, probed, chunk_count_)) {
-            chunks_[at].passed_by -= passers_by(chunks_[at].passed_by, hash).one();
+            unsigned char& count = passed_by(chunks_[at], hash);
+            if (count != stuck) --count;
             ++probed;
         }
         --size_;
@@ -171,9 +154,9 @@ public:
             ++size;
         });
         for (std::uint32_t at = 0; at < chunk_count_; ++at)
-            for (std::uint32_t rest = chunks_[at].passed_by; rest != 0; rest >>= 4) {
-                counted += rest & 15U;
-                exact = exact && (rest & 15U) != 15U;
+            for (const unsigned char count : chunks_[at].passed_by) {
+                counted += count;
+                exact = exact && count != stuck;
             }
         PLATEAU_EXPECTS(size == size_ && size_ <= room_, "index: the size is the number of slots in the chunks");
         PLATEAU_EXPECTS(!exact || counted == 0, "index: a chunk counts the entries that passed by, and forgets none");
@@ -192,6 +175,11 @@ private:
 
     [[nodiscard]] static constexpr unsigned char tag_of(std::uint32_t hash) noexcept {
         return static_cast<unsigned char>(0x80U | (hash & 0x7fU));
+    }
+    static constexpr unsigned char stuck = 255;
+    template <class Chunk>
+    [[nodiscard]] static auto& passed_by(Chunk& chunk, std::uint32_t hash) noexcept {
+        return chunk.passed_by[hash & 3U];
     }
     [[nodiscard]] static std::uint32_t lowest(std::uint32_t bits) noexcept {
         return static_cast<std::uint32_t>(std::countr_zero(bits));
@@ -239,7 +227,8 @@ private:
                 chunk.slots[lowest(free)] = slot;
                 return;
             }
-            chunk.passed_by += passers_by(chunk.passed_by, hash).one();
+            unsigned char& count = passed_by(chunk, hash);
+            if (count != stuck) ++count;
             at = step(at, hash, ++probed, chunk_count);
         }
     }

@@ -16,17 +16,20 @@ PLATEAU_NAMESPACE_BEGIN
 /// Differences from lru_cache, whose contract holds otherwise:
 ///
 /// Order       least recently used within a shard. The shard of a key is chosen by its hash.
-/// Bounds      `max_entries` and `max_bytes` are divided among the shards, and hold for each and for all: where keys
-///             fall unevenly, a shard evicts while another has room. Small bounds get fewer shards: at least 64 entries
-///             and eight of the heaviest entries (`max_entry_bytes`) fit in one.
+/// Bounds      `max_entries`, `max_bytes` and `max_pinned_bytes` are divided among the shards, and hold for each and
+/// for
+///             all: where keys fall unevenly, a shard evicts while another has room; an entry heavier than a shard's
+///             part is too_large; a bound set below the number of shards leaves some shards nothing. Small bounds get
+///             fewer shards: at least 64 entries and eight of the heaviest entries (`max_entry_bytes`) fit in one.
 /// Values      leave as copies or as pins (counted by default). `visit` runs `f`, noexcept, under the lock of a shard.
 /// Callbacks   The hash, the weigher (except where a first byte bound is set), the listener and the destructors run
 ///             outside every lock, on the thread whose call they are due to, before it returns. Equality, value copies,
 ///             visits and predicates run under the lock of one shard. A listener may be called by several threads at
 ///             once.
 /// Throws      erase_if and clear work shard by shard: others see them half done.
-/// Threads     any, for every member. Blocks: only for the lock of a shard, held for a bounded number of steps by every
-///             member but erase_if, clear and the changes of bounds.
+/// Threads     any, for every member. Blocks: only for the lock of a shard. Held for O(1) steps, but by erase_if,
+/// clear,
+///             purge_expired, the changes of bounds, a put that evicts many, and one that grows the index.
 template <class K, class V, class Policies>
 class concurrent_lru_cache {
     using engine_type = detail::cache_engine<K, V, Policies, detail::shared_access<typename Policies::sync>>;

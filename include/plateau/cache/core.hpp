@@ -81,8 +81,6 @@ template <class K, class V, class Policies>
 class cache_core {
     static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
     static constexpr bool has_listener = !std::is_same_v<typename Policies::listener, no_listener>;
-    /// A listener is told the old entry's key; with none, the new entry of a replacement takes it over.
-    static constexpr bool may_reuse_key = !has_listener && std::is_nothrow_move_constructible_v<K>;
     static constexpr bool counts = std::is_same_v<typename Policies::stats, counting>;
     using hash_type = typename Policies::hash;
     using allocator_type = typename Policies::allocator;
@@ -237,6 +235,7 @@ public:
     /// Throws: what moving a key or a value and allocating throws; then nothing has changed.
     template <class Key, class Value>
     [[nodiscard]] put_result put(std::uint32_t hash, Key& key, Value& value, std::size_t held, duration time_to_live) {
+        const std::size_t leaving = leaving_;  // by other calls; what this one removes stands beside the bound
         reclaim(bounds_.reclaim_budget);
         std::uint32_t old = find(hash, key.view()).slot;
         if (old != nil && expired(old)) {
@@ -248,8 +247,10 @@ public:
             return put_result::kept(old != nil);
         }
         const std::size_t charge = saturating_add(held, entry_overhead);
-        if (bounds_.max_entries == 0 || bounds_.max_bytes == 0) return refuse(cache_reason::over_budget);
+        if (closed_ || bounds_.max_entries == 0 || bounds_.max_bytes == 0) return refuse(cache_reason::over_budget);
         if (charge > heaviest_) return refuse(cache_reason::too_large);
+        if (bounds_.max_bytes != unlimited && saturating_add(leaving, charge) > bounds_.max_bytes)
+            return refuse(cache_reason::over_budget);
 
         // What may fail comes first, and leaves nothing behind but memory for later.
         if (time_to_live != forever) require_timers();
@@ -258,11 +259,18 @@ public:
         slot_guard fresh{*this, slab_.take(saturating_add(slot_limit_ + zombies_, Policies::outbox_slots))};
         if (fresh.slot == nil) return refuse(cache_reason::over_budget);
         node& made = slab_.node(fresh.slot);
-        value.construct_at(std::addressof(made.value));
-        value_guard<V> built{std::addressof(made.value)};
-        if (old != nil && may_reuse_key) std::construct_at(std::addressof(made.key), std::move(slab_.node(old).key));
-        else key.construct_at(std::addressof(made.key));
-        built.keep();
+        // What moves without a throw comes last: a caller's argument is not lost to the other's failure.
+        if constexpr (std::is_nothrow_move_constructible_v<V>) {
+            key.construct_at(std::addressof(made.key));
+            part_guard<K> built{std::addressof(made.key)};
+            value.construct_at(std::addressof(made.value));
+            built.keep();
+        } else {
+            value.construct_at(std::addressof(made.value));
+            part_guard<V> built{std::addressof(made.value)};
+            key.construct_at(std::addressof(made.key));
+            built.keep();
+        }
         const std::uint32_t slot = fresh.keep();
 
         // From here on nothing can fail.
@@ -275,7 +283,7 @@ public:
         } else {
             if constexpr (counts) ++stats_.insertions;
         }
-        make_room(replaced ? 0 : 1, charge);
+        make_room(replaced ? 0 : 1, charge + leaving);
         if constexpr (!rehash_is_free) made.hash = hash;
         if (!replaced) index_.insert(hash, slot);
         push_front(made, slot);
@@ -284,7 +292,7 @@ public:
         if (weighs()) slab_.weight(slot) = static_cast<std::uint32_t>(charge);
         if constexpr (has_pins) slab_.pins(slot) = resident;
         if (timed()) wheel_->add(cells(), slot, deadline_after(time_to_live));
-        keep_real_room();
+        keep_real_room(leaving);
         return put_result::kept(replaced);
     }
 
@@ -297,8 +305,13 @@ public:
     }
 
     /// I5 again, after slots came back: what they leave idle may be too much beside the entries.
-    void keep_real_room() noexcept {
-        while (lacks_real_room() && give_real_room()) {}
+    void keep_real_room() noexcept { keep_real_room(leaving_); }
+    void keep_real_room(std::size_t leaving) noexcept {
+        while (lacks_real_room(leaving) && give_real_room()) {}
+    }
+    /// The part of it that removes nobody: for the end of a pin, which may come while the cache ends.
+    void give_idle_pages() noexcept {
+        while (lacks_real_room() && slab_.release_empty_page()) {}
     }
 
     void clear() noexcept {
@@ -307,16 +320,14 @@ public:
 
     /// From now on no entry is kept; those that are here stay. At the end of a cache: what a destructor puts back is
     /// refused.
-    void refuse_all() noexcept {
-        bounds_.max_entries = 0;
-        set_bounds();
-    }
+    void refuse_all() noexcept { closed_ = true; }
 
     /// Effects: gives the memory of an empty cache back.
     void release_if_empty() noexcept {
         if (entries_ != 0 || slab_.used() != 0) return;
-        slab_.release();
+        slab_.release(first_page(bounds_));
         index_.release();
+        set_bounds();
     }
 
     std::size_t set_max_entries(std::size_t max_entries) noexcept {
@@ -382,11 +393,18 @@ public:
     [[nodiscard]] static bool was_told(const node& removed) noexcept { return (removed.previous & told) != 0; }
     /// Effects: a slot whose last pin is gone goes to the outbox, to be ended in silence.
     void retire_told(std::uint32_t slot) noexcept {
-        if constexpr (ends_matter) push_out(slot, told);
-        else slab_.give_back(slot);
+        if constexpr (ends_matter) {
+            leaving_ += charge_of(slot);
+            push_out(slot, told);
+        } else {
+            slab_.give_back(slot);
+        }
     }
     /// Expects: key and value of the slot have ended.
-    void give_back(std::uint32_t slot) noexcept { slab_.give_back(slot); }
+    void give_back(std::uint32_t slot) noexcept {
+        leaving_ -= charge_of(slot);
+        slab_.give_back(slot);
+    }
 
     // ---- pins: [resident:1 | pins:31] a slot
 
@@ -442,7 +460,12 @@ public:
         sum = saturating_add(sum, larger(index_type::bytes_for(slot_limit_), index_.bytes()));
         if (bounds_.max_bytes != unlimited) sum = saturating_add(sum, ceiling_by_bytes());
         else sum = saturating_add(sum, ceiling_by_entries());
-        if constexpr (has_pins) sum = saturating_add(sum, pinned_limit());
+        // What is pinned, and a page for each that was left behind by all other entries.
+        if constexpr (has_pins) {
+            const std::size_t scattered =
+                smaller(pinned_limit() / entry_overhead, slot_limit_ / slab_type::page_slots + 1);
+            sum = saturating_add(saturating_add(sum, pinned_limit()), saturating_mul(scattered, slab_type::page_bytes));
+        }
         return sum;
     }
 
@@ -466,7 +489,9 @@ public:
         PLATEAU_EXPECTS(bytes == bytes_, "cache I3: the charged bytes are the sum of the weights");
         PLATEAU_EXPECTS(bytes_ <= bounds_.max_bytes, "cache I1: no more bytes than the bound");
         PLATEAU_EXPECTS(!timed() || wheel_->size() == with_deadline, "cache I4: who has a deadline is in the wheel");
-        PLATEAU_EXPECTS(!lacks_real_room() || entries_ <= 1, "cache I5: idle slab and charged bytes stay bounded");
+        PLATEAU_EXPECTS(entries_ <= 1 || saturating_add(slab_.idle_bytes(), bytes_) <=
+                                             saturating_add(real_limit_, has_pins ? pinned_limit() : 0),
+                        "cache I5: idle slab and charged bytes stay bounded");
         index_.check_invariants([this](std::uint32_t slot) { return hash_of(slot); });
         slab_.check_invariants();
     }
@@ -494,11 +519,11 @@ private:
         }
     };
     template <class T>
-    struct value_guard {
-        T* value;
-        void keep() noexcept { value = nullptr; }
-        ~value_guard() {
-            if (value != nullptr) std::destroy_at(value);
+    struct part_guard {
+        T* part;
+        void keep() noexcept { part = nullptr; }
+        ~part_guard() {
+            if (part != nullptr) std::destroy_at(part);
         }
     };
 
@@ -578,8 +603,13 @@ private:
         const std::size_t before = entries_;
         set_bounds();
         make_room(0, 0);
-        keep_real_room();
-        return before - entries_;
+        keep_real_room(0);
+        if (!lacks_real_room()) return before - entries_;
+        // One large page, or tables, too large for the new bound: only an empty slab gives them back.
+        while (oldest_ != nil) remove(oldest_, removal_cause::size);
+        if (slab_.used() == 0) release_if_empty();
+        else real_limit_ = saturating_add(slab_.bytes(), bounds_.max_bytes);  // until then
+        return before;
     }
 
     void make_room(std::size_t entries, std::size_t charge) noexcept {
@@ -589,8 +619,9 @@ private:
     }
 
     /// I5
-    [[nodiscard]] bool lacks_real_room() const noexcept {
-        return real_limit_ != unlimited && saturating_add(slab_.idle_bytes(), bytes_) > real_limit_;
+    [[nodiscard]] bool lacks_real_room(std::size_t leaving = 0) const noexcept {
+        return real_limit_ != unlimited &&
+               saturating_add(saturating_add(slab_.idle_bytes(), bytes_), leaving) > real_limit_;
     }
     /// Returns: false when there is nothing to give but the newest entry.
     PLATEAU_COLD bool give_real_room() noexcept {
@@ -639,8 +670,12 @@ private:
     void retire(std::uint32_t slot, removal_cause cause) noexcept {
         if constexpr (has_pins) {
             slab_.pins(slot) &= ~resident;
-            if (pinned(slot)) ++zombies_;
+            if (pinned(slot)) {
+                ++zombies_;
+                if constexpr (ends_matter) hold(slot);  // until it is told: it must not end while it is queued
+            }
         }
+        if (ends_matter && !pinned(slot)) leaving_ += charge_of(slot);
         if constexpr (ends_matter) push_out(slot, static_cast<std::uint32_t>(cause));
         else if (!pinned(slot)) slab_.give_back(slot);
     }
@@ -742,6 +777,7 @@ private:
         return bounds_.pins_follow_max_bytes ? bounds_.max_bytes : bounds_.max_pinned_bytes;
     }
 
+    [[nodiscard]] static constexpr std::size_t smaller(std::size_t a, std::size_t b) noexcept { return a < b ? a : b; }
     [[nodiscard]] static constexpr std::size_t larger(std::size_t a, std::size_t b) noexcept { return a < b ? b : a; }
     /// Few large entries may fill the budget while the index grows for many small ones: then the one that it had before
     /// its last step stands beside the new.
@@ -754,8 +790,11 @@ private:
     /// Without a byte bound: only what bounds the bytes of one entry bounds those of all.
     [[nodiscard]] std::size_t ceiling_by_entries() const noexcept {
         const std::size_t slots = larger(slab_type::bytes_for(slot_limit_ + Policies::outbox_slots), slab_.bytes());
-        if constexpr (owns_nothing) return slots;
-        return saturating_add(slots, saturating_mul(slot_limit_, bounds_.max_entry_bytes));
+        const std::size_t outgrown = index_type::bytes_for(slot_limit_ / 2 + 1);
+        const std::size_t structure = saturating_add(slots, outgrown);  // a growing index stands beside the old one
+        if constexpr (owns_nothing) return structure;
+        return saturating_add(
+            structure, saturating_mul(saturating_add(slot_limit_, Policies::outbox_slots), bounds_.max_entry_bytes));
     }
 
     limits bounds_;
@@ -770,6 +809,8 @@ private:
     std::size_t bytes_ = 0;
     std::size_t zombies_ = 0;  // left the cache, still pinned
     std::size_t pinned_bytes_ = 0;
+    std::size_t leaving_ = 0;  // charged for what is on its way out, and not pinned
+    bool closed_ = false;
     outbox outbox_;
     timer_wheel* wheel_ = nullptr;
     time_point start_;

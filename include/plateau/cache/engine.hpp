@@ -141,8 +141,10 @@ class cache_engine {
     using core_type = typename shard_type::core_type;
     using found = typename core_type::found;
     /// Only then can a call come back while a get is inside.
+    template <class Q>
     static constexpr bool get_runs_user_code =
-        !std::is_scalar_v<K> || !std::is_trivially_copyable_v<V> || !std::is_same_v<equal_type, any_equal>;
+        !std::is_arithmetic_v<K> || !std::is_arithmetic_v<Q> || !std::is_trivially_copyable_v<V> ||
+        !std::is_same_v<equal_type, any_equal>;
     static constexpr bool is_shared = !std::is_same_v<Access, sole_access>;
 
 public:
@@ -229,6 +231,9 @@ public:
     put_result put(Q&& query, U&& argument, const put_options& options) {
         static_assert(std::is_constructible_v<K, Q>, "plateau: put: K cannot be made from this key");
         static_assert(std::is_constructible_v<V, U>, "plateau: put: V cannot be made from this value");
+        if constexpr (std::is_integral_v<K> && std::is_integral_v<std::remove_cvref_t<Q>>)
+            PLATEAU_EXPECTS(same_number(static_cast<K>(query), query),
+                            "a number was put into a cache as a key that the key type cannot hold");
         put_argument<K, Q> key(std::forward<Q>(query));
         put_argument<V, U> value(std::forward<U>(argument));
         const duration time_to_live = options.time_to_live.value_or(options_.time_to_live);
@@ -292,22 +297,29 @@ public:
 
     std::size_t set_max_entries(std::size_t max_entries) {
         require_option(max_entries == unlimited || max_entries <= core_type::max_slots, too_many_entries);
-        require_option(max_entries != unlimited || session(*shards_[0])->bounds().max_bytes != unlimited, no_bound);
         std::size_t evicted = 0;
         std::size_t i = 0;
         for_each_shard([&](shard_type& shard) {
-            evicted += session(shard)->set_max_entries(share(max_entries, shard_count_, i++));
+            session in(shard);
+            // The first shard decides, under its lock: two calls that would each leave the other's bound find one gone.
+            if (i == 0) require_option(max_entries != unlimited || in->bounds().max_bytes != unlimited, no_bound);
+            evicted += in->set_max_entries(share(max_entries, shard_count_, i++));
         });
         return evicted;
     }
 
     std::size_t set_max_bytes(std::size_t max_bytes) {
-        require_option(max_bytes != unlimited || session(*shards_[0])->bounds().max_entries != unlimited, no_bound);
         if (max_bytes != unlimited) start_weighing();
         std::size_t evicted = 0;
         std::size_t i = 0;
-        for_each_shard(
-            [&](shard_type& shard) { evicted += session(shard)->set_max_bytes(share(max_bytes, shard_count_, i++)); });
+        for_each_shard([&](shard_type& shard) {
+            {
+                session in(shard);
+                if (i == 0) require_option(max_bytes != unlimited || in->bounds().max_entries != unlimited, no_bound);
+                evicted += in->set_max_bytes(share(max_bytes, shard_count_, i++));
+            }
+            session(shard)->release_if_empty();
+        });
         return evicted;
     }
 
@@ -415,12 +427,6 @@ private:
     [[nodiscard]] static std::size_t share(std::size_t bound, std::size_t shards, std::size_t i) noexcept {
         if (bound == unlimited) return unlimited;
         return bound / shards + (i < bound % shards);
-    }
-
-    /// 0 stands for the byte bound, so no part of a budget may become 0: one byte pins nothing either.
-    [[nodiscard]] static std::size_t pinned_share(std::size_t bound, std::size_t shards, std::size_t i) noexcept {
-        const std::size_t part = share(bound, shards, i);
-        return bound != 0 && part == 0 ? 1 : part;
     }
 
     [[nodiscard]] static std::size_t wanted_shards(const cache_options& options) noexcept {
@@ -555,7 +561,7 @@ private:
             return get_live(shard, hash, key.view(), moment);
         } else {
             {
-                typename shard_type::template quiet_session<get_runs_user_code> in(shard);
+                typename shard_type::template quiet_session<get_runs_user_code<Q>> in(shard);
                 if (!in->timed()) [[likely]]
                     return in->get(low_half(hash), key.view());
             }
@@ -576,7 +582,7 @@ private:
     template <class Key, class Now>
     [[nodiscard]] PLATEAU_ALWAYS_INLINE static answer_of<V>
     get_quietly(shard_type& shard, std::uint64_t hash, const Key& key, Now moment, std::uint32_t& over) {
-        typename shard_type::template quiet_session<get_runs_user_code> in(shard);
+        typename shard_type::template quiet_session<get_runs_user_code<Key>> in(shard);
         return in->get(low_half(hash), key, moment, over);
     }
     PLATEAU_COLD static void end_expired(shard_type& shard, std::uint32_t slot) noexcept {

@@ -117,7 +117,8 @@ public:
     std::size_t set_max_entries(std::size_t max_entries) { return engine_.set_max_entries(max_entries); }
     /// As set_max_entries. The first byte bound of a cache that had none weighs every entry.
     std::size_t set_max_bytes(std::size_t max_bytes) { return engine_.set_max_bytes(max_bytes); }
-    /// Gives expired entries back, touching at most `budget` entries; all memory, when none is left. Returns: how many.
+    /// Gives expired entries back, looking at no more than `budget` entries; all memory, when none is left. Returns:
+    /// how many.
     std::size_t purge_expired(std::size_t budget = unlimited) { return engine_.purge_expired(budget); }
     /// Returns: when purge_expired next has something to do, not later than the first deadline; none without deadlines.
     [[nodiscard]] std::optional<time_point> next_deadline() const noexcept { return engine_.next_deadline(); }
@@ -127,7 +128,7 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return engine_.size(); }
     [[nodiscard]] cache_stats stats() const noexcept { return engine_.stats(); }
     /// Bytes that the cache and what its entries own never exceed; `unlimited` when entries may own memory and neither
-    /// `max_bytes` nor `max_entry_bytes` bounds it.
+    /// `max_bytes` nor `max_entry_bytes` bounds it, and where nothing bounds what is pinned.
     [[nodiscard]] std::size_t memory_ceiling() const noexcept { return engine_.memory_ceiling(); }
     /// For tests: looks at every entry; a broken invariant is a violation.
     void check_invariants() const noexcept { engine_.check_invariants(); }

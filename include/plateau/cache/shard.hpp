@@ -158,6 +158,7 @@ private:
         const void* thread;
         usher* next;
         typename core_type::outbox queue;
+        bool evicts;  ///< false while only a pin has ended: that removes nobody
     };
     struct departure {
         node* entry;
@@ -169,20 +170,22 @@ private:
     static constexpr std::size_t batch = 16;
 
     /// Expects: entered, and something in the outbox. Leaves.
-    PLATEAU_COLD void see_out() noexcept {
+    PLATEAU_COLD void see_out(bool evicts = true) noexcept {
         for (usher* other = ushers_; other != nullptr; other = other->next) {
             if (other->thread != Access::self()) continue;
             core_.move_outbox(other->queue);
+            if (evicts) other->evicts = true;
             access_.leave();
             return;
         }
-        usher own{Access::self(), ushers_, {}};
+        usher own{Access::self(), ushers_, {}, evicts};
         ushers_ = &own;
         core_.move_outbox(own.queue);
         while (own.queue.first != nil) {
             see_out_some(own.queue);
             if (own.queue.first != nil) continue;
-            core_.keep_real_room();  // slots came back
+            if (own.evicts) core_.keep_real_room();  // slots came back
+            else core_.give_idle_pages();
             core_.move_outbox(own.queue);
         }
         usher** link = &ushers_;
@@ -200,7 +203,6 @@ private:
             node& entry = core_.at(slot);
             leaving[count++] = {&entry, slot, core_type::cause_of(entry), core_type::was_told(entry),
                                 core_.pinned(slot)};
-            if (core_.pinned(slot)) core_.hold(slot);
         }
         access_.leave();
         for (std::size_t i = 0; i < count; ++i) {
@@ -229,12 +231,13 @@ private:
     static void release(pin_home* home, std::uint32_t slot) noexcept {
         if constexpr (std::is_same_v<typename Policies::pins, counted>) {
             auto* const self = static_cast<cache_shard*>(home);
-            {
-                session in(*self);
-                if (!in->unpin(slot)) return;
-                ++self->returning_;
-                in->retire_told(slot);
-            }
+            self->access_.enter();
+            if (!self->core_.unpin(slot)) return self->access_.leave();
+            ++self->returning_;
+            self->core_.retire_told(slot);
+            self->core_.give_idle_pages();
+            if (self->core_.outbox_empty()) self->access_.leave();
+            else self->see_out(false);
             self->access_.enter();
             --self->returning_;
             if (self->listener_ == nullptr) self->leave_for_good();

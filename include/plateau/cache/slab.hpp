@@ -64,8 +64,7 @@ public:
     /// The first page has `first_page` slots, at least one ordinary page: where all that will ever be needed is in it,
     /// a slot is found without a table.
     slab(const Allocator& allocator, std::size_t first_page) noexcept
-        : first_range_(first_page <= page_slots ? 1 : (first_page + page_slots - 1) / page_slots),
-          allocator_(allocator) {}
+        : first_range_(range_of(first_page)), allocator_(allocator) {}
     slab(const slab&) = delete;
     slab& operator=(const slab&) = delete;
     ~slab() { release(); }
@@ -152,6 +151,11 @@ public:
         return true;
     }
 
+    /// The same, and starts anew with a first page of that many slots.
+    void release(std::size_t first_page) noexcept {
+        release();
+        first_range_ = range_of(first_page);
+    }
     /// Effects: gives all memory back. Expects: no slot is taken.
     void release() noexcept {
         give_spare_to_page();
@@ -213,11 +217,19 @@ public:
     }
 
 private:
-    static constexpr std::size_t min_page_slots = page_slots < 4 ? page_slots : 4;
+    /// A later page is rarely small: where pins hold entries beyond the bound, pages of a few slots would be mostly
+    /// table.
+    static constexpr std::size_t wanted_least = HasPins ? 64 : 4;
+    static constexpr std::size_t min_page_slots = page_slots < wanted_least ? page_slots : wanted_least;
+    static constexpr std::size_t min_first_slots = page_slots < 4 ? page_slots : 4;
     static constexpr std::size_t min_table = 4;
     static constexpr std::size_t contents_bytes = sizeof(Node) - 2 * sizeof(std::uint32_t);
     /// The last slot numbers are names of timer lists, and nil.
     static constexpr std::size_t max_pages = ((std::size_t{1} << 32) - 0x1'0000) / page_slots;
+
+    [[nodiscard]] static constexpr std::size_t range_of(std::size_t first_page) noexcept {
+        return first_page <= page_slots ? 1 : (first_page + page_slots - 1) / page_slots;
+    }
 
     struct page {
         Node* nodes;
@@ -302,10 +314,10 @@ private:
         const std::size_t range = id == 0 ? first_range_ : 1;
         if (id + range > table_size_ && !grow_table(id + range)) return false;
         const std::size_t most = range * page_slots;
+        const std::size_t least = id == 0 ? min_first_slots : min_page_slots;
         const std::size_t wanted = limit - used_;  // every page is full: as many slots as are taken
         page fresh{};
-        fresh.slots =
-            static_cast<std::uint32_t>(wanted >= most ? most : (wanted < min_page_slots ? min_page_slots : wanted));
+        fresh.slots = static_cast<std::uint32_t>(wanted >= most ? most : (wanted < least ? least : wanted));
         fresh.first_free = nil;
         page_guard whole{this, fresh};
         fresh.nodes = get<Node>(fresh.slots);

@@ -39,7 +39,7 @@ struct cache_stats {
         f(field_info{"expirations", "", "Entries removed after their time to live.", counter}, expirations);
         f(field_info{"erasures", "", "Entries removed by erase and erase_if.", counter}, erasures);
         f(field_info{"cleared", "", "Entries removed by clear.", counter}, cleared);
-        f(field_info{"rejections", "", "Entries that were refused.", counter}, rejections);
+        f(field_info{"rejections", "", "Puts and pins that were refused.", counter}, rejections);
         f(field_info{"entries", "", "Entries held now.", gauge}, entries);
         f(field_info{"charged", "bytes", "Bytes charged for the entries held now.", gauge}, bytes);
         f(field_info{"pinned", "bytes", "Bytes charged for the entries pinned now.", gauge}, pinned_bytes);
