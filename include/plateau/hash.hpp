@@ -199,8 +199,9 @@ void hash_append(siphash13& to, const unowned<T>& value) noexcept {
 /// multiplications with two secret words, folded: not a pseudo-random function, but no set of keys is bad for every
 /// secret. Any other type is hashable once `hash_append(siphash13&, const T&)` exists beside it.
 ///
-/// Transparent: values that compare equal hash alike across std::string, std::string_view and const char*, and numbers of
-/// the same value across integer types. Complexity: linear in the bytes of the key. Thread safety: const members from any thread.
+/// Transparent: values that compare equal hash alike across std::string, std::string_view and const char*, and numbers
+/// of the same value across integer types. Complexity: linear in the bytes of the key. Thread safety: const members
+/// from any thread.
 class keyed_hash {
 public:
     using is_transparent = void;
