@@ -147,8 +147,8 @@ public:
     }
 
     /// Effects: removes entries whose deadline has come. Returns: how many. Complexity: touches `budget` entries at
-    /// most.
-    std::size_t reclaim(std::size_t budget) noexcept {
+    /// most, and takes those it touched from it.
+    std::size_t reclaim(std::size_t& budget) noexcept {
         if (!timed()) return 0;
         turn_wheel();
         std::size_t removed = 0;
@@ -159,6 +159,11 @@ public:
             ++removed;
         }
         return removed;
+    }
+    /// The same within the budget that every mutating call has.
+    void reclaim() noexcept {
+        std::size_t budget = bounds_.reclaim_budget;
+        reclaim(budget);
     }
 
     [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
@@ -236,7 +241,7 @@ public:
     template <class Key, class Value>
     [[nodiscard]] put_result put(std::uint32_t hash, Key& key, Value& value, std::size_t held, duration time_to_live) {
         const std::size_t leaving = leaving_;  // by other calls; what this one removes stands beside the bound
-        reclaim(bounds_.reclaim_budget);
+        reclaim();
         std::uint32_t old = find(hash, key.view()).slot;
         if (old != nil && expired(old)) {
             remove(old, removal_cause::expired);

@@ -263,7 +263,7 @@ public:
         const std::uint32_t slot = in->find(low_half(hash), key.view()).slot;
         const bool live = slot != nil && !in->expired(slot);
         if (slot != nil) in->remove(slot, live ? removal_cause::erased : removal_cause::expired);
-        in->reclaim(options_.reclaim_budget);
+        in->reclaim();
         return live;
     }
 
@@ -326,11 +326,11 @@ public:
     std::size_t purge_expired(std::size_t budget) {
         std::size_t removed = 0;
         for_each_shard([&](shard_type& shard) {
-            if (removed >= budget) return;
+            if (budget == 0) return;
             {
                 session in(shard);
                 observe(*in);
-                removed += in->reclaim(budget - removed);
+                removed += in->reclaim(budget);
             }
             session(shard)->release_if_empty();
         });
