@@ -56,8 +56,8 @@ inline constexpr index_chunk no_chunk{};
 /// From hash to slot: an open hash table without tombstones, after F14 (Bronson and Shi, 2019).
 ///
 /// An entry stands in the first chunk with room, from its home on; each full chunk it passed counts it. A look-up that
-/// meets a chunk which nobody passed ends there, and an erasure takes its count back: constant churn leaves no trace,
-/// and no rehash is ever needed at constant size.
+/// meets a chunk which nobody of its class passed ends there, and an erasure takes its count back: churn leaves no
+/// trace (but where a count stuck, which takes hundreds of equal hashes), and no rehash is needed at constant size.
 ///
 /// The index keeps only slots. Its owner knows the hash of each (32 bits) and compares the keys.
 ///

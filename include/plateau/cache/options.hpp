@@ -29,7 +29,7 @@ struct cache_options {
     /// 2^31 ticks (about a year) it counts as that.
     duration time_to_live = forever;
 
-    /// Expired entries that one put, erase or get gives back at most, beside its own work.
+    /// Entries that one put or erase looks at, at most, to give expired ones back beside its own work.
     unsigned reclaim_budget = 4;
 };
 
