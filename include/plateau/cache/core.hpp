@@ -74,10 +74,9 @@ using answer_of = std::conditional_t<fits_a_register<V>, small_answer<V>, std::o
 /// I2  the index, the recency list and the live slots name the same entries, once each.
 /// I3  charged bytes are the sum of the stored weights; a weight is what was computed when the entry was stored.
 /// I4  an entry is in the wheel exactly when it has a deadline.
-/// I5  with a byte bound: bytes of the slab that hold no entry, plus bytes charged, stay below `real_limit` after a
-/// put: a
-///     slab that was made for many small entries shrinks, or entries go, before few large ones may fill the budget
-///     beside it. The end of a pin may exceed it until then by what was pinned; a single entry stays in any case.
+/// I5  with a byte bound, after a put: bytes of the slab that hold no entry and bytes charged stay below `real_limit`.
+///     A slab made for many small entries shrinks, or entries go, before few large ones fill the budget beside it. The
+///     end of a pin may exceed it until then by what was pinned; a single entry stays in any case.
 template <class K, class V, class Policies>
 class cache_core {
     static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
