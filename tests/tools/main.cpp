@@ -3,6 +3,7 @@
 // body.
 #define CATCH_CONFIG_RUNNER
 #include "tools/catch.hpp"
+#include "tools/proof.hpp"
 #include "tools/random.hpp"
 
 #include <cinttypes>
@@ -11,5 +12,7 @@
 int main(int argc, char** argv) {
     // Before the run, so that a case that ends the process has named its seed too.
     std::fprintf(stderr, "seed %" PRIu64 " (PLATEAU_TEST_SEED takes it back)\n", plateau_test::run_seed());
-    return Catch::Session().run(argc, argv);
+    const int failed = Catch::Session().run(argc, argv);
+    plateau_test::proof_ledger::of_this_run().write(stdout);
+    return failed;
 }
