@@ -3,38 +3,70 @@
 # Installs what is missing (Debian and Ubuntu, as root), then configures, builds and runs the tests with CTest.
 set -euo pipefail
 
-kinds=(lint unit model alloc race package)
+kinds=(lint unit model alloc explore linear seeded race fuzz package)
 rooms=(floor tools cache watch examples)
 
 usage() {
     cat <<WORDS
-usage: tests/run.sh [label...]
-A label is a kind (${kinds[*]}) or a room (${rooms[*]}); several mean the union, none means everything.
-Trees are kept in build/. The last line is the sum: N passed, N failed[, N skipped].
+usage: tests/run.sh [nightly] [label...]
+       tests/run.sh explore --replay SCHEDULE
+A label is a kind or a room; several mean the union, none means everything.
+    kinds: ${kinds[*]}
+    rooms: ${rooms[*]}
+nightly makes the long forms ten times as long, and the race runs five times. --replay repeats the one schedule that a
+failed exploration printed. Trees are kept in build/, and the figures of the run in build/proof.md. The last line is
+the sum: N passed, N failed[, N skipped].
 WORDS
 }
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 
-labels=()
-for argument in "$@"; do
-    case " ${kinds[*]} ${rooms[*]} " in
-    *" $argument "*) labels+=("$argument") ;;
+refuse() { # why
+    printf 'tests/run.sh: %s\n' "$1" >&2
+    usage >&2
+    exit 2
+}
+labels=() nightly=false replay=""
+while [ $# -gt 0 ]; do
+    case "$1" in
+    -h | --help)
+        usage
+        exit 0
+        ;;
+    nightly) nightly=true ;;
+    --replay | --replay=*)
+        if [ "$1" = --replay ]; then
+            if [ $# -lt 2 ]; then refuse "--replay needs the schedule that a failed exploration printed"; fi
+            shift
+            replay=$1
+        else
+            replay=${1#--replay=}
+        fi
+        if [ -z "$replay" ]; then refuse "--replay needs the schedule that a failed exploration printed"; fi
+        ;;
     *)
-        case "$argument" in
-        -h | --help)
-            usage
-            exit 0
-            ;;
+        case " ${kinds[*]} ${rooms[*]} " in
+        *" $1 "*) labels+=("$1") ;;
+        *) refuse "no such label: $1" ;;
         esac
-        printf 'tests/run.sh: no such label: %s\n' "$argument" >&2
-        usage >&2
-        exit 2
         ;;
     esac
+    shift
 done
-if [ ${#labels[@]} -eq 0 ]; then labels=("${kinds[@]}"); fi
+if [ -n "$replay" ]; then
+    case "${labels[*]}" in
+    "" | explore) labels=(explore) ;;
+    *) refuse "--replay repeats an exploration, and nothing else: leave out ${labels[*]}" ;;
+    esac
+fi
+whole=false
+if [ ${#labels[@]} -eq 0 ]; then whole=true labels=("${kinds[@]}"); fi
+
+# What is exported here is all that decides how long a run is, so that two runs compare.
+unset PLATEAU_REPLAY
+export PLATEAU_PROOF_SCALE=1 PLATEAU_RACE_SECONDS=4
+if $nightly; then PLATEAU_PROOF_SCALE=10 PLATEAU_RACE_SECONDS=20; fi
 
 # wants <label>...: is one of these asked for?
 wants() {
@@ -46,9 +78,11 @@ wants() {
     done
     return 1
 }
-wants_check=false wants_race=false wants_lint=false wants_package=false
+wants_check=false wants_proof=false wants_race=false wants_fuzz=false wants_lint=false wants_package=false
 if wants unit model alloc "${rooms[@]}"; then wants_check=true; fi
+if wants model explore linear seeded floor tools cache watch; then wants_proof=true; fi
 if wants race floor tools cache watch; then wants_race=true; fi
+if wants fuzz floor cache watch; then wants_fuzz=true; fi
 if wants lint; then wants_lint=true; fi
 if wants package; then wants_package=true; fi
 
@@ -90,7 +124,7 @@ have_catch2() {
     return 1
 }
 have_pinned() { have "$1-14" || { have "$1" && "$1" --version | grep -q 'version 14\.'; }; }
-clang_has_tsan() { have clang++ && compgen -G "$(clang++ -print-resource-dir)/lib/*/*tsan*" >/dev/null; }
+clang_has_runtime() { have clang++ && compgen -G "$(clang++ -print-resource-dir)/lib/*/*tsan*" >/dev/null; }
 have_libcxx() { have clang++-19 && [ -d /usr/lib/llvm-19/include/c++/v1 ]; }
 
 needed=() optional=()
@@ -98,10 +132,10 @@ have cmake || needed+=(cmake)
 have g++ || needed+=(g++)
 have python3 || needed+=(python3)
 have ninja || have make || needed+=(ninja-build)
-if $wants_check || $wants_race || $wants_lint || $wants_package; then have_catch2 || needed+=(catch2); fi
+if $wants_check || $wants_proof || $wants_race || $wants_lint || $wants_package; then have_catch2 || needed+=(catch2); fi
 if $wants_package || $wants_check; then have pkg-config || needed+=(pkg-config); fi
-if $wants_race || $wants_lint; then have clang++ || optional+=(clang); fi
-if $wants_race; then clang_has_tsan || optional+=(libclang-rt-dev); fi
+if $wants_race || $wants_fuzz || $wants_lint; then have clang++ || optional+=(clang); fi
+if $wants_race || $wants_fuzz; then clang_has_runtime || optional+=(libclang-rt-dev); fi
 if $wants_lint; then
     have_pinned clang-format || optional+=(clang-format-14)
     have_pinned clang-tidy || optional+=(clang-tidy-14)
@@ -159,7 +193,7 @@ fi
 
 # --- build ------------------------------------------------------------------------------------------------------------
 jobs=$(nproc 2>/dev/null || echo 2)
-configure_arguments=()
+configure_arguments=("-DPLATEAU_TEST_TIMEOUT_SCALE=$PLATEAU_PROOF_SCALE")
 generator="Unix Makefiles"
 if have ninja; then generator=Ninja; fi
 configure_arguments+=(-G "$generator")
@@ -167,51 +201,79 @@ if have ccache; then configure_arguments+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
 
 report_arguments=()
 
-configure() { # tree
+configure() { # tree, further arguments of cmake...
     local cache="build/$1/CMakeCache.txt"
     if [ -e "$cache" ] && ! grep -qx "CMAKE_GENERATOR:INTERNAL=$generator" "$cache"; then rm -rf "build/$1"; fi
-    if ! run cmake --preset "$1" "${configure_arguments[@]}" >"build/$1.configure.log" 2>&1; then
+    if ! run cmake --preset "$1" "${configure_arguments[@]}" "${@:2}" >"build/$1.configure.log" 2>&1; then
         cat "build/$1.configure.log" >&2
         return 1
     fi
     grep -E '^-- .*: (skipped|without)' "build/$1.configure.log" || true
 }
 
-build() { # tree; builds as much as it can, so that one broken file does not hide what the others say
-    local begin=$SECONDS keep_going=-k
+# select_tests <tree>: writes which of its tests have a wanted label, and says whether there are any.
+select_tests() {
+    ctest --test-dir "build/$1" -L "$label_pattern" --show-only=json-v1 >"build/$1/tests.json"
+    grep -q '"LABELS"' "build/$1/tests.json"
+}
+label_pattern="^($(
+    IFS='|'
+    printf '%s' "${labels[*]}"
+))\$"
+
+# build <tree> <further arguments of cmake...>: configures it, and if it has tests that are wanted, builds as much as it
+# can, so that one broken file does not hide what the others say. Says whether there is something to run.
+build() {
+    local begin=$SECONDS keep_going=-k tree=$1
     if [ "$generator" = Ninja ]; then keep_going=-k0; fi
-    say "building $1"
-    if ! configure "$1"; then
-        report_arguments+=(--broken "$1")
+    say "building $tree"
+    if ! configure "$@"; then
+        report_arguments+=(--broken "$tree")
         return 1
     fi
-    if ! run cmake --build "build/$1" --parallel "$jobs" --target plateau_checked -- "$keep_going"; then
-        report_arguments+=(--broken "$1")
+    if ! select_tests "$tree"; then
+        echo "nothing of ${labels[*]} in $tree"
+        return 1
     fi
-    report_arguments+=(--built "$1=$((SECONDS - begin))")
+    if ! run cmake --build "build/$tree" --parallel "$jobs" --target plateau_checked -- "$keep_going"; then
+        report_arguments+=(--broken "$tree")
+    fi
+    report_arguments+=(--built "$tree=$((SECONDS - begin))")
 }
 
 test_tree() { # tree, ctest's width, command before ctest...
-    local tree=$1 width=$2 pattern
+    local tree=$1 width=$2
     shift 2
-    pattern="^($(
-        IFS='|'
-        printf '%s' "${labels[*]}"
-    ))\$"
     say "running ${labels[*]} in $tree"
     rm -f "build/$tree/junit.xml"
-    ctest --test-dir "build/$tree" -L "$pattern" --show-only=json-v1 >"build/$tree/tests.json"
+    select_tests "$tree" || return 0
     # What failed is read from the report that CTest writes, so its exit status adds nothing.
-    run "$@" ctest --test-dir "build/$tree" -L "$pattern" --parallel "$width" --output-on-failure \
+    run "$@" ctest --test-dir "build/$tree" -L "$label_pattern" --parallel "$width" --output-on-failure \
         --output-junit junit.xml --test-output-size-passed 4194304 --test-output-size-failed 4194304 || true
     report_arguments+=(--tree "$tree")
 }
+
+# One schedule again, with all that its program prints: every explore binary gets it, and the one that knows it runs it.
+if [ -n "$replay" ]; then
+    build proof || exit 1
+    case " ${report_arguments[*]} " in *" --broken "*) exit 1 ;; esac
+    say "replaying in proof"
+    select_tests proof
+    export PLATEAU_REPLAY="$replay"
+    status=0
+    run python3 tests/report.py --replay proof || status=$?
+    exit "$status"
+fi
 
 if $wants_check; then
     if build check; then test_tree check "$jobs"; fi
 elif $wants_lint || $wants_package; then
     say "configuring check"
     if configure check; then test_tree check "$jobs"; else report_arguments+=(--broken check); fi
+fi
+
+if $wants_proof; then
+    if build proof; then test_tree proof "$jobs"; fi
 fi
 
 # TSan maps its shadow at fixed addresses; where the kernel randomises too widely for it, it runs without randomisation.
@@ -246,8 +308,34 @@ if $wants_race; then
     done
 fi
 
+find_fuzz_compiler() { # sets fuzz_compiler
+    local probe status=1
+    probe=$(mktemp -d)
+    echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' >"$probe/probe.cpp"
+    for fuzz_compiler in clang++ clang++-19; do
+        if have "$fuzz_compiler" &&
+            "$fuzz_compiler" -fsanitize=fuzzer,address,undefined "$probe/probe.cpp" -o "$probe/probe" 2>"$probe/errors" &&
+            "$probe/probe" -runs=1 2>"$probe/errors"; then
+            status=0
+            break
+        fi
+    done
+    rm -rf "$probe"
+    return "$status"
+}
+if $wants_fuzz; then
+    if ! find_fuzz_compiler; then
+        skip "fuzz" "no clang with libFuzzer"
+        report_arguments+=(--without fuzz)
+    elif build fuzz "-DCMAKE_CXX_COMPILER=$fuzz_compiler"; then
+        test_tree fuzz "$jobs"
+    fi
+fi
+
 say "result"
 for reason in "${skipped[@]}"; do report_arguments+=(--skipped "$reason"); done
+if $whole; then report_arguments+=(--whole); fi
+if $nightly; then report_arguments+=(--nightly); fi
 status=0
 python3 tests/report.py "${report_arguments[@]}" "${labels[@]}" || status=$?
 exit "$status"

@@ -46,7 +46,7 @@ def main():
                     f"<system-out>{xml.sax.saxutils.escape(output)}</system-out></testcase></testsuite>")
             done = subprocess.run(
                 [sys.executable, "-B", pathlib.Path(__file__).resolve().parents[1] / "report.py", "--build", folder,
-                 "--tree", "check", *asked.split()], capture_output=True, text=True)
+                 "--bars", "/dev/null", "--tree", "check", *asked.split()], capture_output=True, text=True)
             said = (done.stdout + done.stderr).splitlines()
             checks.check(done.returncode == status and said[-1:] == [last],
                          f"{labels}, ended {ok}, {output.strip()!r}: not {last!r}", "\n".join(said))
