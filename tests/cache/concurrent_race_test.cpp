@@ -55,29 +55,30 @@ struct timed_shards : small_shards {
     static constexpr plateau::duration tick{1};
 };
 
-constexpr std::size_t threads = 8;
-
 }  // namespace
 
-TEMPLATE_TEST_CASE("no value is torn while eight threads read, replace, erase, resize and clear", "[cache][race]",
-                   checked_value, heap_value) {
-    using cache_type = plateau::concurrent_lru_cache<std::uint64_t, TestType, small_shards>;
+namespace {
+
+/// Eight threads read, replace, erase, resize and clear one cache. Returns: how many torn values they saw.
+template <class Value>
+int torn_values(std::uint64_t round) {
+    using cache_type = plateau::concurrent_lru_cache<std::uint64_t, Value, small_shards>;
     auto cache = std::make_unique<cache_type>(plateau::cache_options{.max_entries = 16, .max_bytes = 1'000'000});
     auto torn = std::make_unique<std::atomic<int>>(0);
-    run_together(threads, [&](std::size_t thread) {
-        random_source random{"torn" + std::to_string(thread)};
-        for (int i = 0; i < 4'000; ++i) {
+    run_together(race_threads, [&](std::size_t thread) {
+        random_source random{"torn" + std::to_string(round) + "." + std::to_string(thread)};
+        for (int i = 0; i < 2'000; ++i) {
             const std::uint64_t key = random.below(24);
             switch (random.below(thread == 0 ? 10 : 6)) {
             case 0:
             case 1:
-                cache->put(key, TestType{key + 24 * random.below(1'000)});
+                cache->put(key, Value{key + 24 * random.below(1'000)});
                 break;
             case 2:
                 if (auto hit = cache->get(key); hit && !hit->whole()) ++*torn;
                 break;
             case 3:
-                cache->visit(key, [&](const TestType& value) noexcept {
+                cache->visit(key, [&](const Value& value) noexcept {
                     if (!value.whole()) ++*torn;
                 });
                 break;
@@ -100,15 +101,25 @@ TEMPLATE_TEST_CASE("no value is torn while eight threads read, replace, erase, r
                 cache->clear();
                 break;
             default:
-                cache->erase_if([&](std::uint64_t k, const TestType&) { return k % 3 == 0; });
+                cache->erase_if([&](std::uint64_t k, const Value&) { return k % 3 == 0; });
                 static_cast<void>(cache->stats());
                 static_cast<void>(cache->memory_ceiling());
                 break;
             }
         }
     });
-    CHECK(*torn == 0);
     cache->check_invariants();
+    return *torn;
+}
+
+}  // namespace
+
+TEST_CASE("no value is torn while eight threads read, replace, erase, resize and clear", "[cache][race]") {
+    race_for("cache", "concurrent_lru_cache", [](std::uint64_t round) {
+        INFO(random_source::repeat() << ", round " << round);
+        REQUIRE(torn_values<checked_value>(round) == 0);
+        REQUIRE(torn_values<heap_value>(round) == 0);
+    });
 }
 
 TEST_CASE("deadlines hold while time passes under eight threads", "[cache][race]") {
@@ -119,7 +130,7 @@ TEST_CASE("deadlines hold while time passes under eight threads", "[cache][race]
         std::atomic<int> late{0};
     };
     auto all = std::make_unique<shared>();
-    run_together(threads, [&](std::size_t thread) {
+    run_together(race_threads, [&](std::size_t thread) {
         random_source random{"deadlines" + std::to_string(thread)};
         for (int i = 0; i < 4'000; ++i) {
             const std::uint64_t key = random.below(100);
@@ -176,7 +187,7 @@ TEST_CASE("no lock is held while a value is destroyed", "[cache][race]") {
         plateau::concurrent_lru_cache<int, needs_lock, one_shard> cache{{.max_entries = 4, .max_bytes = 1'000'000}};
     };
     auto all = std::make_unique<shared>();
-    run_together(threads, [&](std::size_t thread) {
+    run_together(race_threads, [&](std::size_t thread) {
         for (int i = 0; i < 1'000; ++i) {
             if (thread % 2 == 0) {
                 all->cache.put(i % 8, needs_lock{&all->lock});
@@ -196,14 +207,14 @@ TEST_CASE("the last pins of a cache that is gone may be let go on eight threads 
     using cache_type = plateau::concurrent_lru_cache<int, heap_value, one_shard>;
     for (int round = 0; round < 300; ++round) {
         auto cache = std::make_unique<cache_type>(plateau::cache_options{.max_entries = 64, .max_bytes = 1'000'000});
-        auto pins = std::make_unique<std::vector<std::optional<plateau::pin<heap_value>>>>(threads);
-        for (std::size_t i = 0; i < threads; ++i) {
+        auto pins = std::make_unique<std::vector<std::optional<plateau::pin<heap_value>>>>(race_threads);
+        for (std::size_t i = 0; i < race_threads; ++i) {
             cache->put(static_cast<int>(i), heap_value{i});
             (*pins)[i].emplace(cache->pin(static_cast<int>(i)));
         }
         const bool early = round % 2 == 0;
         if (early) cache.reset();
-        run_together(threads, [&](std::size_t i) {
+        run_together(race_threads, [&](std::size_t i) {
             if (i == 0 && !early) cache.reset();
             (*pins)[i].reset();
         });
@@ -215,7 +226,7 @@ TEST_CASE("pins of one entry are taken and let go by eight threads while it is r
     auto cache = std::make_unique<cache_type>(plateau::cache_options{.max_entries = 2, .max_bytes = 1'000'000});
     auto torn = std::make_unique<std::atomic<int>>(0);
     cache->put(1, heap_value{1});
-    run_together(threads, [&](std::size_t thread) {
+    run_together(race_threads, [&](std::size_t thread) {
         std::optional<plateau::pin<heap_value>> held;
         for (std::uint64_t i = 0; i < 3'000; ++i) {
             if (thread < 2) {
@@ -252,7 +263,7 @@ TEST_CASE("each entry that left was told of exactly once, whoever removed it", "
     auto stored = std::make_unique<std::atomic<int>>(0);
     auto cache = std::make_unique<cache_type>(plateau::cache_options{.max_entries = 8, .max_bytes = 1'000'000},
                                               counts_lives{told.get()});
-    run_together(threads, [&](std::size_t thread) {
+    run_together(race_threads, [&](std::size_t thread) {
         random_source random{"told" + std::to_string(thread)};
         for (int i = 0; i < 3'000; ++i) {
             const int key = static_cast<int>(random.below(12));

@@ -5,6 +5,8 @@
 #include <plateau/stop.hpp>
 
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,6 +14,8 @@
 
 using plateau::inplace_stop_callback;
 using plateau::inplace_stop_source;
+using plateau_test::race_for;
+using plateau_test::race_threads;
 using plateau_test::run_together;
 
 // What threads share lives on the heap: clang's thread sanitizer can miss races on a stack.
@@ -67,14 +71,14 @@ TEST_CASE("a callback's destructor returns only when the callback is not running
 
 TEST_CASE("callbacks that come and go on seven threads while an eighth asks to stop run at most once, and never after",
           "[floor][race]") {
-    for (int round = 0; round < 100; ++round) {
+    race_for("floor", "inplace_stop_source", [](std::uint64_t) {
         struct shared {
             inplace_stop_source source;
             std::atomic<int> too_often{0};
             std::atomic<int> missed{0};
         };
         auto all = std::make_unique<shared>();
-        run_together(8, [&](std::size_t i) {
+        run_together(race_threads, [&](std::size_t i) {
             if (i == 0) {
                 for (int n = 0; n < 20; ++n) std::this_thread::yield();
                 all->source.request_stop();
@@ -93,7 +97,7 @@ TEST_CASE("callbacks that come and go on seven threads while an eighth asks to s
         });
         REQUIRE(all->too_often == 0);
         REQUIRE(all->missed == 0);
-    }
+    });
 }
 
 TEST_CASE("a callback that destroys itself leaves the source usable by others", "[floor][race]") {

@@ -7,41 +7,43 @@
 #include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
 using namespace plateau_test;
 
 TEST_CASE("eight threads on one account never exceed its budget and end at the exact sum", "[watch][race]") {
-    constexpr std::size_t budget = 1'000;
-    constexpr int rounds = 100'000;
-    const auto books = std::make_unique<plateau::ledger>(plateau::ledger_options{.max_accounts = 1});
-    const auto shared = books->open("shared", {.max_bytes = budget});
-    const auto held = std::make_unique<std::atomic<std::size_t>>(0);  // by those who were granted, told afterwards
-    const auto over = std::make_unique<std::atomic<int>>(0);
-    std::array<std::uint64_t, 8> refused{};
-    run_together(8, [&](std::size_t self) {
-        for (int i = 0; i < rounds; ++i) {
-            const std::size_t bytes = 1 + (self * 131 + static_cast<std::size_t>(i) * 17) % 300;
-            if (!shared.try_charge(bytes)) {
-                ++refused[self];
-                continue;
+    race_for("watch", "ledger", [](std::uint64_t) {
+        constexpr std::size_t budget = 1'000;
+        const auto books = std::make_unique<plateau::ledger>(plateau::ledger_options{.max_accounts = 1});
+        const auto shared = books->open("shared", {.max_bytes = budget});
+        const auto held = std::make_unique<std::atomic<std::size_t>>(0);  // by those who were granted, told afterwards
+        const auto over = std::make_unique<std::atomic<int>>(0);
+        std::array<std::uint64_t, race_threads> refused{};
+        run_together(race_threads, [&](std::size_t self) {
+            for (int i = 0; i < 10'000; ++i) {
+                const std::size_t bytes = 1 + (self * 131 + static_cast<std::size_t>(i) * 17) % 300;
+                if (!shared.try_charge(bytes)) {
+                    ++refused[self];
+                    continue;
+                }
+                // Counted after the grant and uncounted before the refund: never more than what the account holds.
+                if (held->fetch_add(bytes) + bytes > budget) over->fetch_add(1);
+                if (shared.bytes() > budget) over->fetch_add(1);
+                held->fetch_sub(bytes);
+                shared.refund(bytes);
             }
-            // Counted after the grant and uncounted before the refund: never more than what the account holds.
-            if (held->fetch_add(bytes) + bytes > budget) over->fetch_add(1);
-            if (shared.bytes() > budget) over->fetch_add(1);
-            held->fetch_sub(bytes);
-            shared.refund(bytes);
-        }
+        });
+        std::uint64_t refusals = 0;
+        for (const auto count : refused) refusals += count;
+        REQUIRE(over->load() == 0);
+        REQUIRE(shared.bytes() == 0);
+        REQUIRE(shared.stats().refused == refusals);
+        REQUIRE(shared.stats().peak_bytes <= budget);
+        REQUIRE(shared.stats().peak_bytes >= 300);
+        books->check_invariants();
     });
-    std::uint64_t refusals = 0;
-    for (const auto count : refused) refusals += count;
-    CHECK(over->load() == 0);
-    CHECK(shared.bytes() == 0);
-    CHECK(shared.stats().refused == refusals);
-    CHECK(shared.stats().peak_bytes <= budget);
-    CHECK(shared.stats().peak_bytes >= 300);
-    books->check_invariants();
 }
 
 TEST_CASE("what eight threads charge and keep is there to the byte", "[watch][race]") {
