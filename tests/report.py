@@ -143,12 +143,15 @@ class Proof:
             if asked and bar.kind not in without:
                 self.judge(bar, trees_of_kind[bar.kind])
                 barred |= {(room, bar.figure) for room in bar.rooms} if len(bar.rooms) == 1 else set()
-        for (room, figure), by_tree in sorted(self.figures.items()):
-            number, planted = by_tree.total(), self.figures.get((room, re.sub("killed$", "planted", figure)))
-            if figure.endswith(" killed") and planted is not None:
-                self.row([room], figure, f"{number:,}", f"{planted.total():,} planted", number == planted.total())
-            elif (room, figure) not in barred:
-                self.row([room], figure, f"{number:,}", "", None)
+        total = {what: by_tree.total() for what, by_tree in sorted(self.figures.items())}
+        planted = {(room, figure.replace(" planted", " killed")): number
+                   for (room, figure), number in total.items() if figure.endswith(" planted")}
+        for what, number in planted.items():
+            killed = total.get(what, 0)
+            self.row([what[0]], what[1], f"{killed:,}", f"{number:,} planted", killed == number)
+        for what, number in total.items():
+            if what not in barred and what not in planted and not what[1].endswith(" planted"):
+                self.row([what[0]], what[1], f"{number:,}", "", None)
 
     def markdown(self, nightly):
         head = ("room", "figure", "this run", "bar", "verdict")

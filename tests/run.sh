@@ -313,9 +313,9 @@ find_fuzz_compiler() { # sets fuzz_compiler
     probe=$(mktemp -d)
     echo 'extern "C" int LLVMFuzzerTestOneInput(const unsigned char*, unsigned long) { return 0; }' >"$probe/probe.cpp"
     for fuzz_compiler in clang++ clang++-19; do
-        if have "$fuzz_compiler" &&
-            "$fuzz_compiler" -fsanitize=fuzzer,address,undefined "$probe/probe.cpp" -o "$probe/probe" 2>"$probe/errors" &&
-            "$probe/probe" -runs=1 2>"$probe/errors"; then
+        have "$fuzz_compiler" || continue
+        "$fuzz_compiler" -fsanitize=fuzzer,address "$probe/probe.cpp" -o "$probe/probe" 2>"$probe/errors" || continue
+        if "$probe/probe" -runs=1 2>"$probe/errors"; then
             status=0
             break
         fi
