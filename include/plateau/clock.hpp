@@ -59,8 +59,28 @@ struct coarse_clock {
     }
 };
 
+namespace detail {
+
+/// A wish to be called when a clock has reached `at`. Linked in the clock while enlisted.
+struct clock_alarm {
+    time_point at;
+    void (*ring)(clock_alarm&) noexcept;
+    clock_alarm* next = nullptr;
+    clock_alarm** link = nullptr;  ///< what points here; null once it rang
+};
+
+/// A clock that tells sleepers that their time has come, since the time of the system does not.
+template <class T>
+concept rings = requires(const T& source, clock_alarm& alarm) {
+    source.enlist(alarm);
+    source.withdraw(alarm);
+};
+
+}
+
 /// A clock that a test turns by hand. Starts at the epoch.
 ///
+/// Whoever sleeps until a moment of this clock is woken by the `advance` or `set` that reaches it.
 /// Thread safety: any thread may read and turn it. `advance` saturates instead of wrapping; `set` may go back.
 template <class Sync>
 class basic_manual_clock {
@@ -76,12 +96,58 @@ public:
         auto seen = now_.load(std::memory_order_relaxed);  // the exchange below orders it
         while (!now_.compare_exchange_weak(seen, detail::saturating_add(seen, length.count()),
                                            std::memory_order_acq_rel, std::memory_order_relaxed)) {}
+        ring_due();
     }
 
-    void set(time_point moment) noexcept { now_.store(moment.time_since_epoch().count(), std::memory_order_release); }
+    void set(time_point moment) noexcept {
+        now_.store(moment.time_since_epoch().count(), std::memory_order_release);
+        ring_due();
+    }
+
+    /// For the library's sleepers. An alarm that is due rings at once, and then is not enlisted. It rings once, under
+    /// the clock's mutex.
+    void enlist(detail::clock_alarm& alarm) const noexcept {
+        mutex_.lock();
+        // Under the mutex that a turning of the clock takes after it: one of the two sees the other.
+        if (now() >= alarm.at) {
+            alarm.ring(alarm);
+        } else {
+            alarm.next = alarms_;
+            alarm.link = &alarms_;
+            if (alarms_ != nullptr) alarms_->link = &alarm.next;
+            alarms_ = &alarm;
+        }
+        mutex_.unlock();
+    }
+    /// Returns when the alarm is not ringing.
+    void withdraw(detail::clock_alarm& alarm) const noexcept {
+        mutex_.lock();
+        if (alarm.link != nullptr) unlink(alarm);
+        mutex_.unlock();
+    }
 
 private:
+    static void unlink(detail::clock_alarm& alarm) noexcept {
+        *alarm.link = alarm.next;
+        if (alarm.next != nullptr) alarm.next->link = alarm.link;
+        alarm.link = nullptr;
+    }
+    void ring_due() noexcept {
+        mutex_.lock();
+        const time_point moment = now();
+        for (detail::clock_alarm* at = alarms_; at != nullptr;) {
+            detail::clock_alarm& alarm = *at;
+            at = alarm.next;
+            if (moment < alarm.at) continue;
+            unlink(alarm);
+            alarm.ring(alarm);
+        }
+        mutex_.unlock();
+    }
+
     typename Sync::template atomic<duration::rep> now_{0};
+    mutable typename Sync::mutex mutex_;
+    mutable detail::clock_alarm* alarms_ = nullptr;  // under mutex_
 };
 
 static_assert(clock<steady_clock> && clock<coarse_clock> && clock<manual_clock>);

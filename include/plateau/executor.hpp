@@ -10,32 +10,53 @@
 
 PLATEAU_NAMESPACE_BEGIN
 
-/// Something to run once: a function and the object it runs on. Sixteen bytes, trivially copyable, owns nothing.
+/// What posted objects begin with: room for the queue that they wait in, so that an executor can queue work without
+/// allocating. From `post` until the work begins it belongs to the executor.
+struct work_link {
+    work_link* next = nullptr;
+    void (*run)(work_link&) noexcept = nullptr;
+};
+
+/// Something to run once: a function and the object it runs on. Two words, trivially copyable, owns nothing.
 ///
 /// Whoever makes a `work` keeps the object alive until it has run.
 class work {
 public:
-    using function = void (*)(void*) noexcept;
+    using function = void (*)(work_link&) noexcept;
 
-    constexpr work(function run, void* object) noexcept : run_(run), object_(object) {
+    constexpr work(function run, work_link& object PLATEAU_LIFETIMEBOUND) noexcept
+        : run_(run), object_(std::addressof(object)) {
         PLATEAU_EXPECTS(run != nullptr, "work needs a function to run");
     }
 
-    void operator()() const noexcept { run_(object_); }
-    /// The object it runs on, so that a pool can find a link of its own inside it.
-    [[nodiscard]] constexpr void* object() const noexcept { return object_; }
+    void operator()() const noexcept { run_(*object_); }
+
+    /// The object as a member of a queue of its executor, with `run` filled in; `work(*link.run, link)` is it again.
+    [[nodiscard]] work_link& link() const noexcept {
+        object_->run = run_;
+        return *object_;
+    }
 
 private:
     function run_;
-    void* object_;
+    work_link* object_;
 };
 
 static_assert(sizeof(work) == 2 * sizeof(void*) && std::is_trivially_copyable_v<work>);
 
 /// Where work is run. `post` hands it over and does not fail: an executor that throws from it terminates the process.
+///
+/// An executor with one thread, or with threads it knows, may offer `bool runs_here() const noexcept`: whether the
+/// calling thread is one of those that run its work. Then a waiter that would wait for ever for work that only this
+/// thread could run is a violation instead.
 template <class T>
 concept executor = requires(T& where, work what) {
     where.post(what);
+};
+
+/// Runs what is posted at once, on the thread that posts.
+struct inline_executor {
+    void post(work what) const noexcept { what(); }
 };
 
 /// An executor of any type, by reference: two words. The executor outlives the reference; a temporary does not compile.
@@ -44,26 +65,44 @@ public:
     template <executor E>
         requires(!std::same_as<std::remove_cv_t<E>, executor_ref>)
     constexpr executor_ref(E& where PLATEAU_LIFETIMEBOUND) noexcept
-        : object_(const_cast<void*>(static_cast<const volatile void*>(std::addressof(where)))),
-          post_([](void* object, work what) noexcept { static_cast<E*>(object)->post(what); }) {}
+        : object_(const_cast<void*>(static_cast<const volatile void*>(std::addressof(where)))), calls_(&calls_of<E>) {}
 
     template <executor E>
         requires(!std::same_as<std::remove_cvref_t<E>, executor_ref> && !std::is_lvalue_reference_v<E>)
     executor_ref(E&&)
     = delete;  // an executor is taken by reference and outlives what refers to it
 
-    void post(work what) const noexcept { post_(object_, what); }
+    void post(work what) const noexcept { calls_->post(object_, what); }
+    /// False also for an executor that cannot tell.
+    [[nodiscard]] bool runs_here() const noexcept { return calls_->runs_here(object_); }
+    [[nodiscard]] bool is_inline() const noexcept {
+        return calls_ == &calls_of<inline_executor> || calls_ == &calls_of<const inline_executor>;
+    }
+    /// Of the same executor.
+    [[nodiscard]] friend bool operator==(executor_ref, executor_ref) noexcept = default;
 
 private:
+    struct calls {
+        void (*post)(void*, work) noexcept;
+        bool (*runs_here)(void*) noexcept;
+    };
+    template <class E>
+    static bool ask([[maybe_unused]] void* object) noexcept {
+        if constexpr (requires(const E& where) { where.runs_here(); })
+            return static_cast<const E*>(object)->runs_here();
+        else return false;
+    }
+    template <class E>
+    static constexpr calls calls_of{[](void* object, work what) noexcept { static_cast<E*>(object)->post(what); },
+                                    &ask<E>};
+
     void* object_;
-    void (*post_)(void*, work) noexcept;
+    const calls* calls_;
 };
 
-/// Runs what is posted at once, on the thread that posts.
-struct inline_executor {
-    void post(work what) const noexcept { what(); }
-};
+/// The executor of whoever names none.
+inline constexpr inline_executor inline_here{};
 
-static_assert(executor<executor_ref> && executor<inline_executor>);
+static_assert(executor<executor_ref> && executor<const inline_executor>);
 
 PLATEAU_NAMESPACE_END

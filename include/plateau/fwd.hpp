@@ -46,6 +46,11 @@ using inplace_stop_token = basic_inplace_stop_token<>;
 class work;
 class executor_ref;
 struct inline_executor;
+struct work_link;
+
+// waiter
+template <class F, class Sync = default_sync>
+class waiter;
 
 // owned_bytes, charge, arena_bound, describe
 struct sizeof_only;

@@ -55,16 +55,16 @@ public:
 namespace detail {
 
 /// A registered callback, linked in its source. Owned by the callback object; read and written under the source's
-/// mutex, except `ended`.
+/// mutex.
 template <class Sync>
 struct stop_callback_node {
     explicit stop_callback_node(void (*f)(stop_callback_node*) noexcept) noexcept : run(f) {}
 
     void (*run)(stop_callback_node*) noexcept;
     stop_callback_node* next = nullptr;
-    stop_callback_node** link = nullptr;  ///< the pointer that points here; null when not in the list
-    bool* gone = nullptr;                 ///< set through this by a callback that destroys itself
-    typename Sync::template atomic<bool> ended{false};
+    stop_callback_node** link = nullptr;      ///< the pointer that points here; null when not in the list
+    bool* gone = nullptr;                     ///< set through this by a callback that destroys itself
+    typename Sync::parker* leaver = nullptr;  ///< whoever waits for the end of the running callback
 };
 
 }
@@ -206,9 +206,10 @@ bool basic_inplace_stop_source<Sync>::request_stop() noexcept {
         running_ = &callback;
         mutex_.unlock();
         callback.run(&callback);
-        if (!gone) callback.ended.store(true, std::memory_order_release);  // from here on it may be destroyed
         mutex_.lock();
         running_ = nullptr;
+        // Its end waits for the signal, or finds under the mutex that nothing of it is running.
+        if (!gone && callback.leaver != nullptr) callback.leaver->signal();
     }
     mutex_.unlock();
     return true;
@@ -223,16 +224,19 @@ void basic_inplace_stop_source<Sync>::withdraw(node& callback) const noexcept {
         mutex_.unlock();
         return;
     }
-    const bool own_thread = requester_ == Sync::thread_id();
-    if (own_thread && running_ == &callback) *callback.gone = true;
-    mutex_.unlock();
-    // Its turn came on another thread: it is over when that thread says so, and not before.
-    if (!own_thread) {
-        while (!callback.ended.load(std::memory_order_acquire)) {
-            Sync::pause();
-            Sync::yield();
-        }
+    if (running_ != &callback) {
+        mutex_.unlock();
+        return;
     }
+    if (requester_ == Sync::thread_id()) {
+        *callback.gone = true;
+        mutex_.unlock();
+        return;
+    }
+    typename Sync::parker until_done;
+    callback.leaver = &until_done;
+    mutex_.unlock();
+    until_done.sleep();
 }
 
 static_assert(stoppable_token<never_stop_token> && stoppable_token<inplace_stop_token>);

@@ -6,19 +6,39 @@
 #include <atomic>
 #include <mutex>
 #include <sched.h>
+#include <unistd.h>
+
+#if defined(__linux__)
+#    include <plateau/detail/futex_parker.hpp>
+#else
+#    include <plateau/detail/condvar_parker.hpp>
+#endif
 
 PLATEAU_NAMESPACE_BEGIN
 
-/// What threads share, as a policy: every type with an atomic or a mutex takes them from the `sync` member of its
-/// policies, so that a test can run the shipped code under a scheduler of its own.
+/// What threads share, as a policy: every type with an atomic or a mutex, and whatever waits, takes them from the
+/// `sync` member of its policies, so that a test can run the shipped code under a scheduler of its own.
 ///
-/// A replacement provides the same members with the meaning of the standard's: `atomic<T>` as std::atomic, `mutex` as
-/// std::mutex, `pause` (a hint inside a spin), `yield` (let another thread run), `thread_id` (a value that differs
-/// between threads alive at the same time and is never null).
+/// A replacement provides the same members with the same meaning:
+///   `atomic<T>`, `mutex`  as std::atomic and std::mutex.
+///   `parker`       where its owner sleeps until another thread signals, once. `sleep()` returns when it was signalled;
+///                  `sleep_until(t)` also when std::chrono::steady_clock has reached t, and answers whether it was;
+///                  `signalled()` looks. `signal()` happens before what the owner does after it has seen it, and never
+///                  touches the parker after the owner can have seen it, who may end it at once.
+///   `pause`        a hint inside a spin. `yield`: let another thread run.
+///   `thread_id`    a value that differs between threads alive at the same time and is never null.
+///   `processors`   on how many this process may count, at least 1; asked when something that waits is made.
+///   `spin_pauses`, `spin_yields`  how often a waiter looks before it sleeps: after a pause each, then after a yield
+///   each.
 struct default_sync {
     template <class T>
     using atomic = std::atomic<T>;
     using mutex = std::mutex;
+#if defined(__linux__)
+    using parker = detail::futex_parker;
+#else
+    using parker = detail::condvar_parker;
+#endif
 
     static void pause() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
@@ -32,6 +52,14 @@ struct default_sync {
         static constinit thread_local char here = 0;
         return &here;
     }
+    [[nodiscard]] static unsigned processors() noexcept {
+        const long online = ::sysconf(_SC_NPROCESSORS_ONLN);
+        return online > 0 ? static_cast<unsigned>(online) : 1;
+    }
+
+    /// About a microsecond: longer than a hand-over between two running cores, far shorter than a sleep.
+    static constexpr unsigned spin_pauses = 40;
+    static constexpr unsigned spin_yields = 6;
 };
 
 PLATEAU_NAMESPACE_END

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <plateau/clock.hpp>
+#include <plateau/config.hpp>
+#include <plateau/detail/park.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+PLATEAU_NAMESPACE_BEGIN
+namespace detail {
+
+/// How the list shows in a word of the caller that somebody waits, so that the other side need not look into the list.
+/// Both members run under the list's mutex: they call nobody and wait for nothing.
+///
+///   raise   announces a waiter, then looks again. True: it must wait; false: what it waits for may be there.
+///   lower   the list is empty.
+///
+/// Two shapes are proven (tests/floor/park_explore_test.cpp), and no other is used:
+///   one word    `raise` and the other side's publication are read-modify-writes (acq_rel) of the same word. Whichever
+///               comes second sees the first.
+///   two words   `raise` stores the flag and then loads the condition; the other side stores the condition and then
+///               loads the flag; all four are seq_cst. An acq_rel read-modify-write does not do: it leaves a later load
+///               of another word free to be early.
+template <class T>
+concept wait_flag = requires(T& flag) {
+    { flag.raise() }
+    noexcept->std::same_as<bool>;
+    { flag.lower() }
+    noexcept;
+};
+
+/// Waiters in the order of their arrival.
+///
+/// Thread safety: any thread. Complexity: constant, but for `next_deadline` and `expire`: linear in the waiters.
+/// Blocks: for the mutex, which is held for a few steps without calls. Ends empty: a waiter left in it is a violation.
+template <class Sync>
+class wait_list {
+public:
+    using node = park_node<Sync>;
+
+    wait_list() noexcept : alone_(Sync::processors() <= 1) {}
+    wait_list(const wait_list&) = delete;
+    wait_list& operator=(const wait_list&) = delete;
+    ~wait_list() { PLATEAU_EXPECTS(first_ == nullptr, "something was destroyed while somebody still waited for it"); }
+
+    /// How often a waiter looks before it sleeps. On one processor what it waits for cannot happen meanwhile.
+    [[nodiscard]] unsigned spin_pauses() const noexcept { return alone_ ? 0 : Sync::spin_pauses; }
+    [[nodiscard]] unsigned spin_yields() const noexcept { return alone_ ? 0 : Sync::spin_yields; }
+
+    /// Announces a waiter that was `from`: idle, or running on its executor.
+    template <wait_flag Flag>
+    enlisted enlist(node& waiter, std::uint32_t from, Flag flag) noexcept {
+        const guard hold(mutex_);
+        // Under the mutex from here on: whoever claims it before it is linked waits for the mutex to find that out.
+        if (!waiter.change(from, node::waiting)) return enlisted::ended;
+        link(waiter);
+        if (flag.raise()) return enlisted::waits;
+        unlink(waiter);
+        if (first_ == nullptr) flag.lower();
+        return waiter.claim(wake::nudged) ? enlisted::look_again : enlisted::taken;
+    }
+
+    /// Takes off a waiter that somebody else than the list has claimed.
+    template <wait_flag Flag>
+    void forget(node& waiter, Flag flag) noexcept {
+        const guard hold(mutex_);
+        if (!waiter.linked_) return;
+        unlink(waiter);
+        if (first_ == nullptr) flag.lower();
+    }
+
+    /// Effects: tells up to `count` waiters, oldest first, to look again. Returns: how many.
+    template <wait_flag Flag>
+    std::size_t nudge(std::size_t count, Flag flag) noexcept {
+        session<Flag> in(*this, flag);
+        while (in.claimed() < count && in.front() != nullptr) in.claim_front(wake::nudged);
+        return in.claimed();
+    }
+
+    [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
+        const guard hold(mutex_);
+        time_point next = (time_point::max)();
+        for (const node* at = first_; at != nullptr; at = at->next_)
+            if (at->deadline() < next) next = at->deadline();
+        if (next == (time_point::max)()) return std::nullopt;
+        return next;
+    }
+
+    /// Effects: ends the waits whose deadline is reached. Returns: how many.
+    template <wait_flag Flag>
+    std::size_t expire(time_point now, Flag flag) noexcept {
+        session<Flag> in(*this, flag);
+        for (node* at = first_; at != nullptr;) {
+            node* const next = at->next_;
+            if (now >= at->deadline()) in.claim(*at, wake::timed_out);
+            at = next;
+        }
+        return in.claimed();
+    }
+
+    /// A look into the list under its mutex, and the way to hand out rights. What was claimed is completed, in that
+    /// order, after the mutex is free and nothing of the list is touched any more: its owner may end the list.
+    template <wait_flag Flag>
+    class session {
+    public:
+        session(wait_list& list, Flag flag) noexcept : list_(list), flag_(flag) { list_.mutex_.lock(); }
+        session(const session&) = delete;
+        session& operator=(const session&) = delete;
+        ~session() {
+            if (list_.first_ == nullptr) flag_.lower();
+            list_.mutex_.unlock();
+            while (chain_ != nullptr) {
+                node& one = *chain_;
+                chain_ = one.next_;
+                if (chain_ != nullptr) chain_->chain_link_ = &chain_;
+                one.claimer_.store(nullptr, std::memory_order_relaxed);  // of this thread's own name, for itself
+                one.complete_(one);
+            }
+        }
+
+        [[nodiscard]] node* front() const noexcept { return list_.first_; }
+        [[nodiscard]] std::size_t claimed() const noexcept { return claimed_; }
+
+        /// Effects: takes the waiter off. Returns: whether it was still waiting; if not, what it would have got goes to
+        /// another.
+        bool claim(node& waiter, wake why) noexcept {
+            list_.unlink(waiter);
+            if (!waiter.claim(why)) return false;
+            waiter.next_ = nullptr;
+            waiter.chain_link_ = end_;
+            waiter.claimer_.store(Sync::thread_id(), std::memory_order_relaxed);
+            *end_ = &waiter;
+            end_ = &waiter.next_;
+            ++claimed_;
+            return true;
+        }
+        bool claim_front(wake why) noexcept { return claim(*list_.first_, why); }
+
+    private:
+        wait_list& list_;
+        Flag flag_;
+        node* chain_ = nullptr;
+        node** end_ = &chain_;
+        std::size_t claimed_ = 0;
+    };
+
+private:
+    class guard {
+    public:
+        explicit guard(typename Sync::mutex& mutex) noexcept : mutex_(mutex) { mutex_.lock(); }
+        guard(const guard&) = delete;
+        guard& operator=(const guard&) = delete;
+        ~guard() { mutex_.unlock(); }
+
+    private:
+        typename Sync::mutex& mutex_;
+    };
+
+    void link(node& waiter) noexcept {
+        waiter.next_ = nullptr;
+        waiter.previous_ = last_;
+        waiter.linked_ = true;
+        (last_ != nullptr ? last_->next_ : first_) = &waiter;
+        last_ = &waiter;
+    }
+    void unlink(node& waiter) noexcept {
+        (waiter.previous_ != nullptr ? waiter.previous_->next_ : first_) = waiter.next_;
+        (waiter.next_ != nullptr ? waiter.next_->previous_ : last_) = waiter.previous_;
+        waiter.linked_ = false;
+    }
+
+    mutable typename Sync::mutex mutex_;
+    node* first_ = nullptr;  // under mutex_
+    node* last_ = nullptr;   // under mutex_
+    const bool alone_;
+};
+
+}
+PLATEAU_NAMESPACE_END

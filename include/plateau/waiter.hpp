@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <plateau/config.hpp>
+#include <plateau/detail/park.hpp>
+#include <plateau/executor.hpp>
+#include <plateau/fwd.hpp>
+#include <plateau/sync.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+PLATEAU_NAMESPACE_BEGIN
+
+namespace detail {
+
+template <class Verb, class F, class Sync>
+class callback_wait;
+
+/// The part of a waiter that does not know its callback: the operation it is armed with, and how to go on with it.
+template <class Sync>
+class callback_node : public async_node<Sync> {
+    using base = async_node<Sync>;
+    template <class, class, class>
+    friend class callback_wait;
+
+protected:
+    /// What is done with an armed waiter, for one kind of operation and callback. `step`, on the executor: serves it,
+    /// and answers whether the callback has armed it again. `enlist`: announces it.
+    struct operation {
+        bool (*step)(callback_node&) noexcept;
+        enlisted (*enlist)(callback_node&, std::uint32_t from) noexcept;
+        void (*help)(park_node<Sync>&, chore) noexcept;
+    };
+
+    callback_node() noexcept : base(nullptr, &drive) {}
+    ~callback_node() = default;
+
+    template <class Verb>
+    void set(const Verb& verb, const operation& how, executor_ref where) noexcept {
+        static_assert(std::is_trivially_copyable_v<Verb> && sizeof(Verb) <= sizeof verb_ &&
+                      alignof(Verb) <= alignof(void*));
+        ::new (static_cast<void*>(verb_)) Verb(verb);
+        how_ = &how;
+        this->set_helper(how.help);
+        this->where_ = where;
+    }
+    template <class Verb>
+    [[nodiscard]] Verb& verb() noexcept {
+        return *std::launder(reinterpret_cast<Verb*>(verb_));
+    }
+
+    /// Inside its own callback it is armed when that returns: the callback is not running twice at a time, and a chain
+    /// of callbacks takes no stack.
+    void arm() noexcept {
+        if (this->gone_ != nullptr && this->runner_ == Sync::thread_id()) {
+            again_ = true;
+            return;
+        }
+        const enlisted how = how_->enlist(*this, base::idle);
+        PLATEAU_EXPECTS(how != enlisted::ended, "a waiter waits for one thing at a time");
+        if (how == enlisted::look_again) this->post();
+    }
+    /// Runs the callback. Returns: whether it has armed the waiter again; if not, the waiter may be gone.
+    template <class Call>
+    [[nodiscard]] bool run_callback(Call call) noexcept {
+        bool gone = false;
+        this->gone_ = &gone;
+        call();
+        if (gone) return false;
+        this->gone_ = nullptr;
+        if (std::exchange(again_, false)) return true;
+        this->finish();
+        return false;
+    }
+
+private:
+    static void drive(work_link& link) noexcept {
+        auto& self = static_cast<callback_node&>(link);
+        while (self.how_->step(self)) {
+            const enlisted how = self.how_->enlist(self, base::running);
+            if (how == enlisted::ended) self.finish();
+            if (how != enlisted::look_again) return;
+            if (!self.where_.is_inline()) return self.post();
+        }
+    }
+
+    const operation* how_ = nullptr;
+    bool again_ = false;  // the runner's
+    alignas(void*) std::byte verb_[64];
+};
+
+}
+
+/// A callback and the memory of one wait, both the caller's: what `x_then` takes, so that it allocates nothing.
+///
+/// `f(result) noexcept` runs exactly once for each time the waiter is armed, on the executor that was given with it:
+/// when it was served, or refused, or cancelled. It may arm the waiter again, and it may end it. A waiter waits for one
+/// thing at a time: to arm it while it waits is a violation.
+///
+/// `~waiter` cancels without a call: `f` does not run after it has begun, and is not running when it returns (inside
+/// `f` itself: it returns at once). What the waiter was just being served goes to another. It blocks while its work is
+/// queued in the executor; on that executor's own thread this would be for ever, and is a violation where the executor
+/// can tell.
+/// Thread safety: `cancel` and `waiting` from any thread; arming and the end by one.
+template <class F, class Sync>
+class waiter : detail::callback_node<Sync> {
+    using base = detail::callback_node<Sync>;
+
+public:
+    explicit waiter(F f) noexcept(std::is_nothrow_move_constructible_v<F>) : function_(std::move(f)) {}
+    ~waiter() { this->leave(); }
+
+    /// Effects: ends the wait; `f` is told `cancelled`, through the executor. Returns: false if it had ended already.
+    bool cancel() noexcept { return base::cancel(); }
+    /// Armed, and `f` not yet called.
+    [[nodiscard]] bool waiting() const noexcept { return this->pending(); }
+
+private:
+    template <class, class, class>
+    friend class detail::callback_wait;
+
+    F function_;
+};
+
+template <class F>
+waiter(F) -> waiter<F>;
+
+PLATEAU_NAMESPACE_END
