@@ -199,6 +199,25 @@ TEST_CASE("the first byte bound that fails while it weighs leaves the cache with
                       [](subject<cache_type>& t) { t.cache->set_max_bytes(1'000 * cache_type::entry_overhead); });
 }
 
+TEST_CASE("after a first byte bound that failed while it weighed, entries are charged as before", "[cache][alloc]") {
+    // The weigher is asked from the moment at which the bound is to be set, and what it answers was added to the bytes
+    // although no weight was kept that could be taken off again.
+    using cache_type = one_thread<fallible>;
+    subject<cache_type> t{{.max_entries = 8}, 4};
+    {
+        const armed_fault armed{fault::weigh, 2};
+        CHECK_THROWS_AS(t.cache->set_max_bytes(1'000 * cache_type::entry_overhead), injected_fault);
+    }
+    for (int i = 0; i < 8; ++i) {
+        t.cache->put(key{*t.lives, i}, value{*t.lives, i});
+        t.cache->check_invariants();
+        CHECK(t.cache->stats().bytes == t.cache->size() * cache_type::entry_overhead);
+    }
+    t.cache->set_max_bytes(1'000 * cache_type::entry_overhead);
+    CHECK(t.cache->stats().bytes == t.cache->size() * (cache_type::entry_overhead + 1));
+    t.check_sound();
+}
+
 TEST_CASE("a construction that fails at any allocation leaves nothing behind", "[cache][alloc]") {
     const auto build = [](auto make) {
         const auto report = sweep_faults(

@@ -251,7 +251,8 @@ public:
             if (old != nil) remove(old, removal_cause::expired);
             return put_result::kept(old != nil);
         }
-        const std::size_t charge = saturating_add(held, entry_overhead);
+        // What a weigher said ahead of the first byte bound does not count: it is not kept, to be taken off again.
+        const std::size_t charge = saturating_add(weighs() ? held : 0, entry_overhead);
         if (closed_ || bounds_.max_entries == 0 || bounds_.max_bytes == 0) return refuse(cache_reason::over_budget);
         if (charge > heaviest_) return refuse(cache_reason::too_large);
         if (bounds_.max_bytes != unlimited && saturating_add(leaving, charge) > bounds_.max_bytes)
