@@ -89,7 +89,7 @@ public:
         for (auto& s : slots_) {
             s.script.resize(plan.threads);
             s.threads.resize(plan.threads);
-            for (auto& events : s.threads) events.reserve(plan.calls);
+            for (auto& events : s.threads) events.reserve(plan.calls + 1);
         }
     }
 
@@ -137,7 +137,7 @@ private:
         for (std::size_t t = 0; t < plan_.threads; ++t) {
             s.threads[t].clear();
             s.script[t].clear();
-            for (std::size_t i = 0; i < plan_.calls; ++i) s.script[t].push_back(s.trial->draw(random));
+            for (std::size_t i = 0; i < plan_.calls; ++i) s.script[t].push_back(s.trial->draw(random, t));
         }
     }
 
@@ -154,6 +154,10 @@ private:
 
     void check(slot<Trial>& s, std::uint64_t number, linearizability_checker<model, call, answer>& checker,
                history_report& report) {
+        if constexpr (requires { s.trial->last(); }) {
+            s.script[0].assign(1, s.trial->last());
+            perform(s, 0);
+        }
         const model initial = s.trial->initial();
         ++report.histories;
         if (overlaps(s.threads)) ++report.overlapping;
@@ -185,9 +189,10 @@ private:
 /// Runs `plan.histories` histories of objects that `make(random_source&)` makes, as a std::unique_ptr<Trial>, each with
 /// an object of its own, and checks each. Trial:
 ///     types       call, answer, model; `describe` of the first two
-///     call draw(random_source&)                         what a thread shall do next
+///     call draw(random_source&, std::size_t thread)     what that thread shall do next
 ///     answer perform(std::size_t thread, const call&)   does it; called by all threads at once
 ///     model initial() const
+///     call last() const                                 optional: done when all threads have ended, as by thread 0
 /// `make` and `draw` depend on nothing but the random source; all of it may run on any thread, and does not throw.
 template <class Trial, class Make>
 [[nodiscard]] history_report run_histories(const history_plan& plan, Make make) {

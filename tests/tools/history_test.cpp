@@ -342,7 +342,7 @@ struct stack {
 template <bool Split>
 struct stack_trial : trial_of<stack<Split>, stack_model> {
     int drawn = 0;
-    call draw(random_source& random) {
+    call draw(random_source& random, std::size_t) {
         if (random.one_in(2)) return {verb::push, ++drawn};
         return {verb::pop};
     }
@@ -363,7 +363,7 @@ struct counter {
 };
 template <bool Torn>
 struct counter_trial : trial_of<counter<Torn>, number_model> {
-    call draw(random_source& random) {
+    call draw(random_source& random, std::size_t) {
         if (random.one_in(2)) return {verb::read};
         return {verb::add, 1};
     }
@@ -399,14 +399,14 @@ struct stale_read {
     }
 };
 struct twice_published_trial : trial_of<twice_published, number_model> {
-    call draw(random_source& random) {
+    call draw(random_source& random, std::size_t) {
         if (random.one_in(2)) return {verb::add, 1};
         return {verb::read};
     }
 };
 struct stale_read_trial : trial_of<stale_read, number_model> {
     int drawn = 0;
-    call draw(random_source& random) {
+    call draw(random_source& random, std::size_t) {
         if (random.one_in(2)) return {verb::write, ++drawn};
         return {verb::read};
     }
@@ -459,7 +459,7 @@ struct map_model {
 template <bool CheckThenAct>
 struct map_trial : trial_of<key_map<CheckThenAct>, map_model> {
     int drawn = 0;
-    call draw(random_source& random) {
+    call draw(random_source& random, std::size_t) {
         const auto key = static_cast<int>(random.below(2));
         switch (random.below(5)) {
         case 0:
@@ -487,7 +487,7 @@ struct parts {
 };
 template <unsigned Steps>
 struct parts_trial : trial_of<parts, parts_model<Steps>> {
-    call draw(random_source& random) {
+    call draw(random_source& random, std::size_t) {
         if (random.one_in(3)) return {verb::size};
         return {verb::put, static_cast<int>(random.below(2)), random.one_in(2) ? 1 : -1};
     }
@@ -533,7 +533,7 @@ TEST_CASE("the calls of a history are those of the run's seed", "[tools][linear]
     struct alone : trial_of<counter<false>, number_model> {
         std::vector<std::uint64_t>* seen;
         explicit alone(std::vector<std::uint64_t>* into) : seen(into) {}
-        call draw(random_source& random) {
+        call draw(random_source& random, std::size_t) {
             seen->push_back(random.next());
             return {verb::add, 1};
         }
