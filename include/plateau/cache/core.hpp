@@ -168,8 +168,10 @@ public:
 
     [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
         if (!timed() || wheel_->empty()) return std::nullopt;
-        const auto tick = static_cast<duration::rep>(base_ + wheel_->next_tick());
-        return saturating_add(start_, duration(saturating_mul(tick, Policies::tick.count())));
+        const auto tick =
+            saturating_mul(base_ + wheel_->next_tick(), static_cast<std::uint64_t>(Policies::tick.count()));
+        constexpr auto most = static_cast<std::uint64_t>((duration::max)().count());
+        return saturating_add(start_, duration(static_cast<duration::rep>(tick < most ? tick : most)));
     }
 
     // ---- look up
