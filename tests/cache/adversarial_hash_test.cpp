@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include "cache/cache_test_types.hpp"
+#include "cache/adversarial_hash_checks.hpp"
+#include "seeded_bugs/shared_check.hpp"
 #include "tools/catch.hpp"
-#include "tools/new_witness.hpp"
 
 #include <plateau/cache.hpp>
 
@@ -31,17 +31,6 @@ struct one_shard : hashed<Hash, plateau::concurrent_cache_policies> {
     static constexpr std::size_t shards = 1;
 };
 
-/// Counts how often keys are compared: the price of a long chain, without a clock.
-struct counting_equal {
-    using is_transparent = void;
-    static inline std::uint64_t calls = 0;
-    template <class A, class B>
-    bool operator()(const A& a, const B& b) const noexcept {
-        ++calls;
-        return a == b;
-    }
-};
-
 }  // namespace
 
 TEMPLATE_TEST_CASE("a cache whose keys share all or most bits of their hash answers right", "[cache][unit]",
@@ -66,30 +55,5 @@ TEMPLATE_TEST_CASE("a cache whose keys share all or most bits of their hash answ
 
 TEST_CASE("churn at constant size leaves no trace: look-ups cost after a million changes what they cost at first",
           "[cache][unit]") {
-    struct policies : plateau::cache_policies {
-        using equal = counting_equal;
-    };
-    plateau::lru_cache<std::uint64_t, std::uint64_t, policies> cache{{.max_entries = 1'000}};
-    std::uint64_t next = 0;
-    const auto cost = [&] {
-        counting_equal::calls = 0;
-        for (std::uint64_t i = 0; i < 1'000; ++i) {
-            static_cast<void>(cache.contains(next - 1 - i));
-            static_cast<void>(cache.contains(next + i));
-        }
-        return counting_equal::calls;
-    };
-    for (; next < 1'000; ++next) cache.put(next, next);
-    const std::uint64_t first = cost();
-    const new_scope scope;
-    for (; next < 1'000'000; ++next) {
-        cache.put(next, next);
-        if (next % 3 == 0) cache.erase(next - 500);
-    }
-    const auto delta = scope.delta();
-    for (const std::uint64_t end = next + 1'000; next < end; ++next) cache.put(next, next);
-    const std::uint64_t last = cost();
-    CHECK(delta.calls == 0);
-    CHECK(last <= 2 * first);
-    cache.check_invariants();
+    passes(churn_leaves_no_trace<counts_equalities>);
 }

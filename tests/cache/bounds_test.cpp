@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include "cache/bounds_checks.hpp"
 #include "cache/cache_test_types.hpp"
+#include "seeded_bugs/shared_check.hpp"
 #include "tools/catch.hpp"
 #include "tools/new_witness.hpp"
 
@@ -21,9 +23,6 @@ using plateau::unlimited;
 
 namespace {
 
-struct weighs_itself : plateau::cache_policies {
-    using weigher = says_itself;
-};
 using weighing = plateau::lru_cache<int, std::size_t, weighs_itself>;
 constexpr std::size_t overhead = weighing::entry_overhead;
 
@@ -106,19 +105,7 @@ TEST_CASE("an entry of weight 0 costs its slot", "[cache][unit]") {
 }
 
 TEST_CASE("a weight that overflows with the overhead is too large, never small", "[cache][unit]") {
-    weighing cache{{.max_bytes = unlimited - 1}};
-    for (const std::size_t weight : {SIZE_MAX, SIZE_MAX - 1, SIZE_MAX - overhead, SIZE_MAX - overhead + 1,
-                                     std::size_t{1} << 32, (std::size_t{1} << 32) - overhead}) {
-        CAPTURE(weight);
-        const auto put = cache.put(1, weight);
-        CHECK_FALSE(put);
-        CHECK(put.reason() == cache_reason::too_large);
-        CHECK(cache.size() == 0);
-    }
-    CHECK(cache.put(1, (std::size_t{1} << 32) - overhead - 1));
-    CHECK(cache.stats().bytes == (std::size_t{1} << 32) - 1);
-    CHECK(cache.stats().rejections == 6);
-    cache.check_invariants();
+    passes(a_weight_that_overflows_is_too_large<weighs_itself>);
 }
 
 TEST_CASE("a heavier value of the same key evicts others, never the newcomer", "[cache][unit]") {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cache/cache_test_types.hpp"
+#include "cache/deadline_checks.hpp"
+#include "seeded_bugs/shared_check.hpp"
 #include "tools/catch.hpp"
 #include "tools/new_witness.hpp"
 #include "tools/random.hpp"
@@ -21,59 +23,24 @@ using plateau::time_point;
 
 namespace {
 
-struct exact : by_hand {
-    static constexpr duration tick{1};
-};
-struct milliseconds_exact : by_hand {
-    static constexpr duration tick{1'000'000};
-};
-template <class P>
-using cache_by_hand = plateau::lru_cache<int, int, P>;
+using exact = exact_by_hand;
+using milliseconds_exact = milliseconds_by_hand;
 
 constexpr duration shipped_tick = plateau::cache_policies::tick;
 
-/// get, get(now), peek, contains and visit agree; the answer is theirs.
+/// get, peek, contains and visit agree; the answer is theirs.
 template <class Cache>
 bool lives(Cache& cache, int key) {
-    const bool peeked = cache.peek(key).has_value();
-    const bool contained = cache.contains(key);
-    const bool visited = cache.visit(key, [](int) noexcept {});
-    const bool got = cache.get(key).has_value();
-    const bool again = cache.contains(key);
-    CHECK(peeked == contained);
-    CHECK(peeked == visited);
-    CHECK(peeked == got);
-    CHECK(got == again);
-    return peeked;
+    shared_check check;
+    const bool answer = plateau_test::lives(check, cache, key);
+    CHECK(check.why() == "");
+    return answer;
 }
 
 }  // namespace
 
 TEST_CASE("an entry is expired exactly at its deadline, for every way to look, and purge agrees", "[cache][unit]") {
-    plateau::manual_clock clock{time_point{5s}};
-    cache_by_hand<exact> cache{{.max_entries = 10}, clock};
-    cache.put(1, 1, {.time_to_live = 100ns});
-    clock.advance(99ns);
-    CHECK(lives(cache, 1));
-    CHECK(cache.purge_expired() == 0);
-    CHECK(cache.next_deadline().has_value());
-    clock.advance(1ns);
-    CHECK_FALSE(cache.peek(1));
-    CHECK_FALSE(cache.contains(1));
-    CHECK(cache.purge_expired() == 1);
-    CHECK(cache.size() == 0);
-    cache.put(2, 2, {.time_to_live = 100ns});
-    clock.advance(100ns);
-    CHECK_FALSE(cache.visit(2, [](int) noexcept {}));
-    cache.put(3, 3, {.time_to_live = 100ns});
-    clock.advance(100ns);
-    CHECK_FALSE(cache.get(3));
-    cache.put(4, 4, {.time_to_live = 100ns});
-    clock.advance(100ns);
-    CHECK_FALSE(cache.erase(4));
-    CHECK(cache.size() == 0);
-    CHECK(cache.stats().expirations == 4);
-    cache.check_invariants();
+    passes(an_entry_is_over_at_its_deadline<exact>);
 }
 
 TEST_CASE("an expired entry is not chosen by erase_if, and a put over it does not replace", "[cache][unit]") {
@@ -183,52 +150,15 @@ TEST_CASE("a clock that goes back an hour makes nothing immortal and nothing und
 }
 
 TEST_CASE("a clock that goes back between two looks does not bring an expired entry back", "[cache][unit]") {
-    plateau::manual_clock clock{time_point{2h}};
-    cache_by_hand<milliseconds_exact> cache{{.max_entries = 10, .reclaim_budget = 0}, clock};
-    cache.put(1, 1, {.time_to_live = 10s});
-    cache.put(2, 2, {.time_to_live = 10s});
-    clock.advance(10s);
-    CHECK_FALSE(cache.get(2));
-    clock.set(time_point{});
-    CHECK_FALSE(cache.contains(1));
-    CHECK_FALSE(cache.get(1));
+    passes(a_clock_that_goes_back_revives_nothing<milliseconds_exact>);
 }
 
 TEST_CASE("a clock that jumps a hundred years expires what had a deadline, and the cache works on", "[cache][unit]") {
-    for (int years : {1, 2, 3, 10, 100, 290}) {
-        CAPTURE(years);
-        plateau::manual_clock clock;
-        cache_by_hand<by_hand> cache{{.max_entries = 100}, clock};
-        for (int i = 0; i < 50; ++i) cache.put(i, i, {.time_to_live = std::chrono::seconds(i + 1)});
-        cache.put(99, 99);
-        for (int jump = 0; jump < years; ++jump) clock.advance(24h * 365);
-        CHECK(cache.purge_expired() == 50);
-        CHECK(lives(cache, 99));
-        cache.check_invariants();
-        for (int i = 0; i < 50; ++i) cache.put(i, i, {.time_to_live = std::chrono::seconds(i + 1)});
-        clock.advance(25s);
-        CHECK_FALSE(lives(cache, 24));
-        CHECK(lives(cache, 25));
-        cache.check_invariants();
-    }
+    passes(a_jump_of_years_is_only_time<by_hand>);
 }
 
 TEST_CASE("the first deadline of a cache that is older than 2^31 ticks is kept", "[cache][unit]") {
-    // The wheel took the new time for a shift, and the entry expired at once.
-    plateau::manual_clock clock;
-    cache_by_hand<exact> cache{{.max_entries = 10}, clock};
-    for (const duration age :
-         {duration(std::int64_t{1} << 31), duration(3'222'138'083), duration(std::int64_t{1} << 33)}) {
-        cache_by_hand<exact> fresh{{.max_entries = 10}, clock};
-        clock.advance(age);
-        fresh.put(1, 1, {.time_to_live = 100ns});
-        CHECK(fresh.contains(1));
-        clock.advance(99ns);
-        CHECK(fresh.purge_expired() == 0);
-        CHECK(fresh.contains(1));
-        clock.advance(1ns);
-        CHECK_FALSE(fresh.contains(1));
-    }
+    passes(the_first_deadline_of_an_old_cache_is_kept<exact>);
 }
 
 TEST_CASE("time that stands still expires nothing", "[cache][unit]") {

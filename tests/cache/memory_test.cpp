@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Bytes as the allocator and operator new saw them, never the cache's own counters.
 #include "cache/cache_test_types.hpp"
+#include "cache/memory_checks.hpp"
+#include "seeded_bugs/shared_check.hpp"
 #include "tools/catch.hpp"
 #include "tools/counting_allocator.hpp"
 #include "tools/new_witness.hpp"
@@ -22,10 +24,6 @@ using plateau::unlimited;
 
 namespace {
 
-struct counted_policies : plateau::cache_policies {
-    using allocator = counting_allocator<std::byte>;
-    using clock = plateau::manual_clock;
-};
 struct counted_small : shrunk<counted_policies> {};
 struct counted_shards : plateau::concurrent_cache_policies {
     using allocator = counting_allocator<std::byte>;
@@ -93,18 +91,7 @@ TEST_CASE("what is held stays below the ceiling at every moment, and all of it c
 }
 
 TEST_CASE("the ceiling holds while a cache bounded by entries grows to its bound", "[cache][alloc]") {
-    for (const std::size_t bound : {std::size_t{1}, std::size_t{2}, std::size_t{11}, std::size_t{1'023},
-                                    std::size_t{1'025}, std::size_t{100'000}}) {
-        CAPTURE(bound);
-        allocation_tally tally;
-        plateau::manual_clock clock;
-        plateau::lru_cache<std::uint64_t, std::uint64_t, counted_policies> cache{
-            {.max_entries = bound}, clock, counting_allocator<std::byte>{tally}};
-        for (std::uint64_t i = 0; i < 2 * bound; ++i)
-            cache.put(i, i, {.time_to_live = i % 3 == 0 ? plateau::forever : plateau::duration(1'000'000'000)});
-        CHECK(static_cast<std::size_t>(tally.peak_bytes) <= cache.memory_ceiling());
-        CHECK(cache.size() == bound);
-    }
+    passes(the_ceiling_holds_while_it_grows<counted_policies>);
 }
 
 TEST_CASE("many small entries that make way for a large one leave no second budget behind", "[cache][alloc]") {

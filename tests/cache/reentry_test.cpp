@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Listeners and destructors that call the cache they were called from.
 #include "cache/cache_test_types.hpp"
+#include "cache/reentry_checks.hpp"
+#include "seeded_bugs/shared_check.hpp"
 #include "tools/catch.hpp"
 #include "tools/death.hpp"
 #include "tools/threads.hpp"
@@ -21,29 +23,12 @@ using plateau::removal_cause;
 
 namespace {
 
-using told_function = std::function<void(const int&, int&&, removal_cause)>;
-struct telling : plateau::cache_policies {
-    using listener = told<int, int>;
-};
 using telling_cache = plateau::lru_cache<int, int, telling>;
 
 struct timed_telling : telling {
     using clock = plateau::manual_clock;
     static constexpr plateau::duration tick{1};
 };
-
-/// A value whose end runs what the test says.
-struct at_end {
-    std::function<void()> run;
-    at_end() = default;
-    explicit at_end(std::function<void()> f) : run(std::move(f)) {}
-    at_end(at_end&& other) noexcept : run(std::exchange(other.run, nullptr)) {}
-    at_end(const at_end&) = delete;
-    ~at_end() {
-        if (run) run();
-    }
-};
-std::size_t owned_bytes(const at_end&) noexcept { return 0; }
 
 struct eight_shards : plateau::concurrent_cache_policies {
     static constexpr std::size_t shards = 8;
@@ -131,21 +116,7 @@ TEST_CASE("a listener may take the value away", "[cache][unit]") {
 }
 
 TEST_CASE("a listener sees the cache as it is after the fact", "[cache][unit]") {
-    telling_cache* self = nullptr;
-    bool old_gone = false;
-    bool new_there = false;
-    told_function function = [&](const int& key, int&&, removal_cause) {
-        old_gone = !self->contains(key);
-        new_there = self->get(2) == 20;
-        self->check_invariants();
-    };
-    telling_cache cache{{.max_entries = 1}, told<int, int>{&function}};
-    self = &cache;
-    cache.put(1, 10);
-    cache.put(2, 20);
-    CHECK(old_gone);
-    CHECK(new_there);
-    function = nullptr;
+    passes(a_listener_sees_what_is_so<telling>);
 }
 
 TEST_CASE("a listener that erases the key just put leaves the put's answer truthful", "[cache][unit]") {
@@ -203,19 +174,7 @@ TEST_CASE("a listener that puts what was evicted ends: past the outbox its puts 
 }
 
 TEST_CASE("a chain of 100000 destructors, each erasing the next, takes no stack", "[cache][unit]") {
-    constexpr int length = 100'000;
-    int ended = 0;
-    run_on_stack(256 * 1'024, [&] {
-        plateau::lru_cache<int, at_end> cache{{.max_entries = length}};
-        for (int i = 0; i < length; ++i)
-            cache.put(i, at_end{[&cache, &ended, i] {
-                          ++ended;
-                          cache.erase(i + 1);
-                      }});
-        cache.erase(0);
-        cache.check_invariants();
-    });
-    CHECK(ended == length);
+    passes(a_chain_of_ends_takes_no_stack<plateau::cache_policies>);
 }
 
 TEST_CASE("a chain of 100000 listeners, each erasing the next, takes no stack", "[cache][unit]") {

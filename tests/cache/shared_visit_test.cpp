@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A visitor of one shard that called another waited for it while that one's visitor waited for him: two threads stood
 // still for ever, and one thread was not told.
+#include "cache/shared_visit_checks.hpp"
+#include "seeded_bugs/shared_check.hpp"
 #include "tools/catch.hpp"
 #include "tools/death.hpp"
 
@@ -13,24 +15,14 @@ using namespace plateau_test;
 
 namespace {
 
-struct four_shards : plateau::concurrent_cache_policies {
-    static constexpr std::size_t shards = 4;
-    static constexpr std::size_t min_shard_entries = 1;
-};
 using cache_type = plateau::concurrent_lru_cache<int, int, four_shards>;
 
-constexpr auto inside = "from inside its own visit";
+constexpr auto inside = inside_its_own_visit;
 
 }  // namespace
 
 TEST_CASE("a visitor that calls its cache is trapped, whichever shard he calls", "[cache][unit]") {
-    cache_type cache{{.max_entries = 1'000}};
-    for (int key = 0; key < 64; ++key) cache.put(key, key);
-    for (int key = 0; key < 64; ++key) {  // 64 keys: some in every shard
-        CHECK(dies([&] { cache.visit(0, [&](const int&) noexcept { (void)cache.get(key); }); }).says(inside));
-    }
-    CHECK(dies([&] { cache.visit(0, [&](const int&) noexcept { (void)cache.stats(); }); }).says(inside));
-    CHECK(dies([&] { cache.visit(0, [&](const int&) noexcept { cache.clear(); }); }).says(inside));
+    passes(a_visitor_that_calls_is_trapped<four_shards>);
 }
 
 TEST_CASE("a predicate that calls its cache is trapped, whichever shard it calls", "[cache][unit]") {
@@ -51,8 +43,5 @@ TEST_CASE("after a visit that ended by itself the cache may be called again", "[
 }
 
 TEST_CASE("a bound on pins smaller than the number of shards is still a bound", "[cache][unit]") {
-    // Divided among the shards it is 0 for some of them, and 0 does not mean "as max_bytes" there.
-    cache_type cache{{.max_bytes = 1'000'000, .max_entry_bytes = 1'000, .max_pinned_bytes = 3}};
-    for (int key = 0; key < 64; ++key) cache.put(key, key);
-    for (int key = 0; key < 64; ++key) CHECK(cache.pin(key).reason() == plateau::cache_reason::pinned_full);
+    passes(a_small_bound_on_pins_is_a_bound<four_shards>);
 }
