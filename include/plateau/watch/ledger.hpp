@@ -4,6 +4,7 @@
 #include <plateau/charge.hpp>
 #include <plateau/config.hpp>
 #include <plateau/describe.hpp>
+#include <plateau/detail/checked.hpp>
 #include <plateau/detail/contract.hpp>
 #include <plateau/fwd.hpp>
 #include <plateau/result.hpp>
@@ -355,7 +356,7 @@ public:
         sum.accounts = used().size() - 1;
         sum.shared_opens = shared_opens_.load(std::memory_order_relaxed);
         for (const entry& one : used()) {
-            sum.bytes += one.bytes.load(std::memory_order_relaxed);
+            sum.bytes = detail::saturating_add<std::uint64_t>(sum.bytes, one.bytes.load(std::memory_order_relaxed));
             sum.refused += one.refused.load(std::memory_order_relaxed);
         }
         return sum;
