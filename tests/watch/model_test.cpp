@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// The room watch beside books kept by hand and beside readers of their own for the text that it reads and writes.
+#include "tools/catch.hpp"
+#include "tools/model_run.hpp"
+#include "tools/proof.hpp"
+#include "watch/ledger_model.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+using namespace plateau_test;
+
+namespace {
+
+template <model M>
+void passes(const model_report& report) {
+    INFO(report.text);
+    CHECK(report.passed);
+    proof_count(M::room, "model operations", report.operations);
+}
+template <model M>
+void passes_random(std::uint64_t sequences, std::size_t commands) {
+    passes<M>(run_random<M>(sequences / model_slowness * proof_scale(), commands));
+}
+
+}  // namespace
+
+TEST_CASE("the ledger keeps the books that a clerk would", "[watch][model]") {
+    passes_random<ledger_model>(40'000, 100);
+}
