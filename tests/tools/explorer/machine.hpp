@@ -498,29 +498,30 @@ private:
         after();
     }
 
+    [[nodiscard]] bool may_be_stale() const noexcept { return is_weak() && running() && stale_ < bounds_.stale; }
     [[nodiscard]] unsigned choose_older(const object& o, std::memory_order order) {
-        if (!is_weak() || !running() || stale_ == bounds_.stale) return 0;
-        const unsigned age = choose(1 + memory_.older_readable(current_, o, order));
-        if (age != 0) ++stale_;
-        return age;
+        if (!may_be_stale()) return 0;
+        const std::vector<unsigned>& ages = memory_.older_readable(current_, o, order);
+        const unsigned taken = choose(1 + static_cast<unsigned>(ages.size()));
+        if (taken == 0) return 0;
+        ++stale_;
+        return ages[taken - 1];
     }
     /// A failing exchange is a load: it may see an older message, if that holds something else. A weak one may fail
     /// without a reason.
     [[nodiscard]] choice_of_exchange choose_exchange(const object& o, bool equal, std::uint64_t expected,
                                                      std::memory_order failure, bool for_no_reason) {
-        if (!is_weak() || !running() || stale_ == bounds_.stale) return {!equal, 0};
-        unsigned ways = 1 + (for_no_reason ? 1U : 0U);
-        const unsigned older = memory_.older_readable(current_, o, failure);
-        for (unsigned age = 1; age <= older; ++age)
-            if (memory_.bits_of(o, age) != expected) ++ways;
-        unsigned taken = choose(ways);
+        if (!may_be_stale()) return {!equal, 0};
+        const std::vector<unsigned>& ages = memory_.older_readable(current_, o, failure);
+        const auto differs = [&](unsigned age) { return memory_.bits_of(o, age) != expected; };
+        const auto different = static_cast<unsigned>(std::count_if(ages.begin(), ages.end(), differs));
+        unsigned taken = choose(1 + (for_no_reason ? 1U : 0U) + different);
         if (taken == 0) return {!equal, 0};
         ++stale_;
         if (for_no_reason && --taken == 0) return {true, 0};
-        unsigned age = 0;
-        while (taken != 0)
-            if (memory_.bits_of(o, ++age) != expected) --taken;
-        return {true, age};
+        auto age = ages.begin();
+        while (!differs(*age) || --taken != 0) ++age;
+        return {true, *age};
     }
 
     // ---- words

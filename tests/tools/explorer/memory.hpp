@@ -147,12 +147,26 @@ public:
 
     // ---- atomics
 
-    /// Returns: how many messages older than the newest this read may see.
-    [[nodiscard]] unsigned older_readable(unsigned thread, const object& o, std::memory_order order) const noexcept {
-        if (!weak_) return 0;
+    /// The messages older than the newest that this read may see, by how much older they are. Of those that give the
+    /// same bits and the same view only the oldest: what may follow a read of a newer one may follow that as well.
+    /// Valid until the next call.
+    [[nodiscard]] const std::vector<unsigned>& older_readable(unsigned thread, const object& o,
+                                                              std::memory_order order) {
+        ages_.clear();
         stamp floor = views_[thread].at[o.place];
         if (order == std::memory_order_seq_cst && floor < o.seq_cst_floor) floor = o.seq_cst_floor;
-        return static_cast<unsigned>(o.newest_stamp - floor);
+        const auto most = static_cast<unsigned>(o.newest_stamp - floor);
+        std::uint32_t at = o.newest;
+        for (unsigned age = 1; age <= most; ++age) {
+            at = messages_[at].older;
+            const auto same = std::find_if(ages_.begin(), ages_.end(), [&](unsigned other) {
+                const message& seen = messages_[older(o, other)];
+                return seen.bits == messages_[at].bits && (!acquires(order) || seen.released == messages_[at].released);
+            });
+            if (same == ages_.end()) ages_.push_back(age);
+            else *same = age;
+        }
+        return ages_;
     }
     [[nodiscard]] std::uint64_t bits_of(const object& o, unsigned age) const noexcept {
         return messages_[older(o, age)].bits;
@@ -234,6 +248,7 @@ private:
     std::vector<object> objects_;
     view views_[max_threads];
     std::vector<message> messages_;
+    std::vector<unsigned> ages_;
     std::vector<stamp> stored_;
     std::size_t used_ = 1;
 };
