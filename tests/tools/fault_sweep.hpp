@@ -21,7 +21,8 @@ struct sweep_step {
 
 struct sweep_report {
     std::uint64_t points = 0;       ///< fault points of the operation when nothing fails
-    std::uint64_t threw = 0;        ///< steps, of both modes, in which the operation threw
+    std::uint64_t injected = 0;     ///< steps, of both modes, in which something was made to fail
+    std::uint64_t threw = 0;        ///< those of them in which the operation threw
     std::int64_t leaked_bytes = 0;  ///< the largest difference any step left in operator new, once its subject was gone
     std::int64_t leaked_blocks = 0;
 };
@@ -57,6 +58,7 @@ sweep_report sweep_faults(fault kinds, Make make, Operation operation, Check che
                 fired = run(subject, n, mode, threw);
                 check(subject, sweep_step{n, mode, threw});
             }
+            report.injected += fired ? 1U : 0U;
             report.threw += threw ? 1U : 0U;
             const new_scope witness;
             {

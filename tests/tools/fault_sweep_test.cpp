@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "tools/catch.hpp"
 #include "tools/fault_sweep.hpp"
+#include "tools/fault_table.hpp"
 #include "tools/tracked_value.hpp"
 
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -31,6 +33,7 @@ TEST_CASE("a sweep finds each allocation of an operation, in both modes", "[tool
             CHECK(o.size() == (step.threw ? (step.failing < 3 ? 0U : 1U) : 2U));
         });
     CHECK(report.points == 3);
+    CHECK(report.injected == 6);
     CHECK(report.threw == 6);
     CHECK(report.leaked_bytes == 0);
     CHECK(once == std::vector<std::uint64_t>{1, 2, 3, 4});
@@ -56,6 +59,7 @@ TEST_CASE("a sweep goes on where the operation makes a refusal of its failure", 
             CHECK(done == 3 - failed);
         });
     CHECK(report.points == 3);
+    CHECK(report.injected == 6);
     CHECK(report.threw == 0);
 }
 
@@ -105,4 +109,51 @@ TEST_CASE("an exception of the operation's own leaves the sweep", "[tools][unit]
             fault::any, [] { return 0; }, [](int&) { throw std::logic_error("mine"); }, [](int, const sweep_step&) {});
     };
     CHECK_THROWS_AS(broken(), std::logic_error);
+}
+
+TEST_CASE("a sweep shows an operation that forgets to roll back", "[tools][unit]") {
+    // Two lists that belong together: the second push may fail after the first has happened.
+    struct pair_of_lists {
+        std::vector<int> a;
+        std::vector<int> b;
+    };
+    const auto uneven = [](auto operation) {
+        int steps = 0;
+        sweep_faults(
+            fault::operator_new, [] { return pair_of_lists{}; }, operation,
+            [&](const pair_of_lists& lists, const sweep_step&) { steps += lists.a.size() != lists.b.size() ? 1 : 0; });
+        return steps;
+    };
+    CHECK(uneven([](pair_of_lists& lists) {
+              lists.a.push_back(1);
+              lists.b.push_back(1);
+          }) == 2);
+    CHECK(uneven([](pair_of_lists& lists) {
+              lists.a.reserve(1);
+              lists.b.reserve(1);
+              lists.a.push_back(1);
+              lists.b.push_back(1);
+          }) == 0);
+}
+
+TEST_CASE("a table of operations tells which were not swept, fail unexpectedly, never fail, or leak", "[tools][unit]") {
+    fault_table table("table of the test");
+    table.add("put", {.points = 3, .injected = 6});
+    table.add("put", {.points = 1, .injected = 2});
+    table.nothing_fails("size", "a number");
+    table.add("size", {});
+    CHECK(table.contradictions({"put", "size"}).empty());
+    CHECK(table.points() == 4);
+
+    CHECK(table.contradictions({"put", "get"}) == std::vector<std::string>{"get was not swept"});
+    table.add("peek", {});
+    CHECK(table.contradictions({}) == std::vector<std::string>{"peek has no fault point, without a reason"});
+    table.add("peek", {.points = 1, .leaked_bytes = 8, .leaked_blocks = 1});
+    CHECK(table.contradictions({}) == std::vector<std::string>{"peek leaks"});
+
+    fault_table wrong("table of the test");
+    wrong.nothing_fails("clear", "it gives back");
+    CHECK(wrong.contradictions({}) == std::vector<std::string>{"clear was not swept"});
+    wrong.add("clear", {.points = 2});
+    CHECK(wrong.contradictions({}) == std::vector<std::string>{"clear has 2 fault points, although: it gives back"});
 }
