@@ -20,17 +20,22 @@ struct counted_policies : plateau::cache_policies {
 
 template <class Policies>
 void the_ceiling_holds_while_it_grows(shared_check& check) {
-    for (const std::size_t bound : {std::size_t{1}, std::size_t{2}, std::size_t{11}, std::size_t{1'023},
-                                    std::size_t{1'025}, std::size_t{100'000}}) {
-        allocation_tally tally;
-        plateau::manual_clock clock;
-        plateau::lru_cache<std::uint64_t, std::uint64_t, Policies> cache{
-            {.max_entries = bound}, clock, counting_allocator<std::byte>{tally}};
-        for (std::uint64_t i = 0; i < 2 * bound; ++i)
-            cache.put(i, i, {.time_to_live = i % 3 == 0 ? plateau::forever : plateau::duration(1'000'000'000)});
-        check.expect(static_cast<std::size_t>(tally.peak_bytes) <= cache.memory_ceiling(),
-                     "the most that was ever held is below the ceiling");
-        check.equal(cache.size(), bound, "the size");
+    // With a bound on the bytes of an entry its weight is kept too: then the slab has every column that it counts.
+    for (const std::size_t max_entry_bytes : {plateau::unlimited, std::size_t{1'000}}) {
+        for (const std::size_t bound : {std::size_t{1}, std::size_t{2}, std::size_t{11}, std::size_t{1'023},
+                                        std::size_t{1'025}, std::size_t{100'000}}) {
+            allocation_tally tally;
+            plateau::manual_clock clock;
+            plateau::lru_cache<std::uint64_t, std::uint64_t, Policies> cache{
+                {.max_entries = bound, .max_entry_bytes = max_entry_bytes},
+                clock,
+                counting_allocator<std::byte>{tally}};
+            for (std::uint64_t i = 0; i < 2 * bound; ++i)
+                cache.put(i, i, {.time_to_live = i % 3 == 0 ? plateau::forever : plateau::duration(1'000'000'000)});
+            check.expect(static_cast<std::size_t>(tally.peak_bytes) <= cache.memory_ceiling(),
+                         "the most that was ever held is below the ceiling");
+            check.equal(cache.size(), bound, "the size");
+        }
     }
 }
 

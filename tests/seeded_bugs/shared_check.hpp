@@ -23,14 +23,17 @@ namespace plateau_test {
 /// Notes the first thing that does not hold. One thread.
 class shared_check {
 public:
-    shared_check() = default;
+    /// `at_first(why)` is called when something does not hold for the first time.
+    explicit shared_check(void (*at_first)(const std::string&) = nullptr) noexcept : at_first_(at_first) {}
     shared_check(const shared_check&) = delete;
     shared_check& operator=(const shared_check&) = delete;
 
     /// Returns: whether it holds.
     bool expect(bool holds, std::string_view sentence) {
-        if (!holds && why_.empty()) why_ = sentence;
-        return holds;
+        if (holds || failed()) return holds;
+        why_ = sentence;
+        if (at_first_ != nullptr) at_first_(why_);
+        return false;
     }
     template <class T, std::equality_comparable_with<T> U>
     bool equal(const T& found, const U& wanted, std::string_view what) {
@@ -52,6 +55,7 @@ private:
     }
 
     std::string why_;
+    void (*at_first_)(const std::string&);
 };
 
 /// For the real case.
