@@ -56,6 +56,18 @@ constexpr void for_each_character(std::string_view text, F&& f) {
     }
 }
 
+/// Whether two texts are written alike: what is cut off, and which byte was no UTF-8, does not tell them apart.
+[[nodiscard]] constexpr bool same_label(std::string_view a, std::string_view b) noexcept {
+    char written[2][max_label_bytes] = {};
+    std::size_t sizes[2] = {};
+    for (const int side : {0, 1}) {
+        for_each_character(side == 0 ? a : b, [&](std::string_view character) {
+            for (const char letter : character) written[side][sizes[side]++] = letter;
+        });
+    }
+    return std::string_view(written[0], sizes[0]) == std::string_view(written[1], sizes[1]);
+}
+
 /// A label value of the Prometheus text format: backslash, quote and line feed are escaped.
 inline void put_label(text_out& out, std::string_view text) {
     for_each_character(text, [&](std::string_view character) {
@@ -222,8 +234,7 @@ inline void check_names() noexcept {}
 template <class First, class... Rest>
 void check_names(const First& first, const Rest&... rest) {
     [[maybe_unused]] const auto differs = [&](const auto& other) {
-        return first.family() != other.family() ||
-               first.name().substr(0, max_label_bytes) != other.name().substr(0, max_label_bytes);
+        return first.family() != other.family() || !same_label(first.name(), other.name());
     };
     require_option((differs(rest) && ...),
                    "two parts of one kind have the same name: their figures cannot be told apart");
