@@ -127,7 +127,8 @@ template <model M>
     return (size + M::command_bytes - 1) / M::command_bytes;
 }
 
-/// Calls `step(command)` for one command after the other, until one fails.
+/// Calls `step(command)` for one command after the other, until one fails. What fails later fails at the end, which is
+/// one step more.
 template <model M, class Step>
 void play_commands(byte_view input, model_check& check, Step step) {
     const std::size_t count = command_count<M>(input);
@@ -138,6 +139,7 @@ void play_commands(byte_view input, model_check& check, Step step) {
         if (check.failed()) return;
         check.end_step();
     }
+    check.begin_step();
 }
 
 /// Here, in this process: what ends the process ends it. What is thrown is a failure.
@@ -160,6 +162,7 @@ template <model M>
         const auto command = command_at<M>(input, i);
         text += (i + 1 == failing ? " -> " : "    ") + std::to_string(i + 1) + ' ' + M::describe(setup, command) + '\n';
     }
+    if (failing > command_count<M>(input)) text += " -> the end\n";
     return text;
 }
 

@@ -4,6 +4,7 @@
 #include "tools/model_run.hpp"
 #include "tools/proof.hpp"
 #include "watch/ledger_model.hpp"
+#include "watch/metrics_model.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -29,4 +30,8 @@ void passes_random(std::uint64_t sequences, std::size_t commands) {
 
 TEST_CASE("the ledger keeps the books that a clerk would", "[watch][model]") {
     passes_random<ledger_model>(40'000, 100);
+}
+
+TEST_CASE("metrics are read as they were measured, whatever the parts are named", "[watch][model]") {
+    passes_random<metrics_model>(10'000, 40);
 }
