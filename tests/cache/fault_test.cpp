@@ -163,16 +163,6 @@ sweep_report sweep_subjects(Make make, Operation operation, fault kinds, promise
     return report;
 }
 
-template <class Cache, class Operation>
-sweep_report sweep(plateau::cache_options options, int entries, Operation operation, fault kinds = fault::any,
-                   promise after_a_throw = promise::unchanged) {
-    const auto make = [=] { return subject<Cache>{options, entries}; };
-    const auto report = sweep_subjects(make, operation, kinds, after_a_throw);
-    CHECK(report.points > 0);
-    proof_count("cache", "fault points", report.injected);
-    return report;
-}
-
 // ---- every operation, in every state
 
 template <class Cache>
@@ -360,7 +350,7 @@ void add_bounds(std::vector<operation<Cache>>& all) {
     constexpr std::size_t each = Cache::entry_overhead + 1;
     all.push_back({"set_max_entries",
                    [](s& t) {
-                       for (const std::size_t bound : {4, 0, 100, 2}) t.cache->set_max_entries(bound);
+                       for (const unsigned bound : {4U, 0U, 100U, 2U}) t.cache->set_max_entries(bound);
                    },
                    promise::unchanged, fault::any, "a lower bound gives back, a higher one waits for puts"});
     all.push_back({"set_max_entries beyond what is possible",
@@ -374,7 +364,7 @@ void add_bounds(std::vector<operation<Cache>>& all) {
                    s::is_shared ? promise::sound : promise::unchanged});
     all.push_back({"set_max_bytes, lower and lower",
                    [](s& t) {
-                       for (const std::size_t entries : {3, 1, 0}) t.cache->set_max_bytes(entries * each);
+                       for (const unsigned entries : {3U, 1U, 0U}) t.cache->set_max_bytes(entries * each);
                    },
                    s::is_shared ? promise::sound : promise::unchanged});
     all.push_back({"set_max_bytes without another bound",
@@ -435,22 +425,6 @@ TEST_CASE("the same with pages of two slots", "[cache][alloc]") {
 TEST_CASE("the same with pins", "[cache][alloc]") { sweep_every_operation<one_thread<fallible_pins>>(); }
 TEST_CASE("the same with shards", "[cache][alloc]") { sweep_every_operation<shared_cache>(); }
 
-TEST_CASE("a get that fails at any step does not touch the entry", "[cache][alloc]") {
-    // The move of the answer into the caller's hands is the caller's: by then the entry was used.
-    using cache_type = one_thread<fallible>;
-    const fault inside = fault::hash | fault::equal | fault::copy | fault::callback;
-    sweep<cache_type>(
-        {.max_entries = 8}, 4, [](subject<cache_type>& t) { static_cast<void>(t.cache->get(0)); }, inside);
-    sweep<cache_type>(
-        {.max_entries = 8}, 4,
-        [](subject<cache_type>& t) { t.cache->visit(0, [](const value&) { fault_here(fault::callback); }); }, inside);
-}
-
-TEST_CASE("an erase that fails at any step erases nothing", "[cache][alloc]") {
-    using cache_type = one_thread<fallible_shrunk>;
-    sweep<cache_type>({.max_entries = 8}, 4, [](subject<cache_type>& t) { t.cache->erase(2); });
-}
-
 TEST_CASE("a predicate that throws leaves a sound cache without those it had chosen", "[cache][alloc]") {
     using cache_type = one_thread<fallible_shrunk>;
     sweep_faults(
@@ -469,12 +443,6 @@ TEST_CASE("a predicate that throws leaves a sound cache without those it had cho
             const std::size_t asked = step.threw ? step.failing - 1 : 8;
             CHECK(t.cache->size() == 8 - (asked + 1) / 2);
         });
-}
-
-TEST_CASE("the first byte bound that fails while it weighs leaves the cache without one", "[cache][alloc]") {
-    using cache_type = one_thread<fallible_shrunk>;
-    sweep<cache_type>({.max_entries = 8}, 8,
-                      [](subject<cache_type>& t) { t.cache->set_max_bytes(1'000 * cache_type::entry_overhead); });
 }
 
 TEST_CASE("after a first byte bound that failed while it weighed, entries are charged as before", "[cache][alloc]") {
