@@ -13,6 +13,7 @@
 ///     static std::string describe_setup(byte_view setup);
 ///     static std::string describe(byte_view setup, byte_view command);
 ///     static model_bytes generate(random_source&, std::size_t commands);
+///     static void prepare();                                    // if it has one: once, before the first run
 /// `run` is deterministic: what it compares depends on the bytes alone.
 #pragma once
 

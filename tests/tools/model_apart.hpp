@@ -102,11 +102,18 @@ template <class Body>
     return result;
 }
 
+/// What a model's sequences share is made before the first child is.
+template <model M>
+void prepare_model() {
+    if constexpr (requires { M::prepare(); }) M::prepare();
+}
+
 /// More than a slow machine needs for one sequence.
 constexpr unsigned model_patience_seconds = 60;
 
 template <model M>
 [[nodiscard]] apart_result run_model_apart(byte_view input) {
+    prepare_model<M>();
     return run_apart([&](model_progress& progress) {
         ::alarm(model_patience_seconds);
         run_model<M>(input, progress);
@@ -116,6 +123,7 @@ template <model M>
 /// Sequences `input_of(0)` to `input_of(count - 1)` in one child, up to the first that fails: `progress.sequence`.
 template <model M, class InputOf>
 [[nodiscard]] apart_result run_models_apart(std::uint64_t count, InputOf input_of) {
+    prepare_model<M>();
     return run_apart([&](model_progress& progress) {
         for (; progress.sequence < count; ++progress.sequence) {
             if (progress.sequence % 64 == 0) ::alarm(model_patience_seconds);

@@ -301,7 +301,7 @@ private:
         check_.equal(series.size(), 12U, "the number of samples");
     }
     [[nodiscard]] bool is_sample(std::string_view metric, const std::string& label, std::string_view value) const {
-        for (const std::size_t part : {0, 1})
+        for (const std::size_t part : {std::size_t{0}, std::size_t{1}})
             if (label == visible_name(names_[part]) && is_figure(metric, value, figures_[part], "plateau_shop_", false))
                 return true;
         return label == visible_name(names_[2]) && is_figure(metric, value, figures_[2], "plateau_stall_", false);
@@ -310,7 +310,7 @@ private:
     void read_json(std::string_view text) {
         text_reader reader(text);
         check_.expect(reader.take("{\"parts\":["), "JSON begins with its parts");
-        for (const std::size_t part : {0, 2, 1}) {
+        for (const std::size_t part : {std::size_t{0}, std::size_t{2}, std::size_t{1}}) {
             std::string name;
             check_.expect(reader.take("{\"name\":") && reader.quoted(name, true), "a part begins with its name");
             check_.expect(name == visible_name(names_[part]), "a name is read as it was given");

@@ -4,6 +4,7 @@
 #include "tools/model_run.hpp"
 #include "tools/proof.hpp"
 #include "watch/ledger_model.hpp"
+#include "watch/memory_limit_model.hpp"
 #include "watch/metrics_model.hpp"
 
 #include <cstddef>
@@ -34,4 +35,8 @@ TEST_CASE("the ledger keeps the books that a clerk would", "[watch][model]") {
 
 TEST_CASE("metrics are read as they were measured, whatever the parts are named", "[watch][model]") {
     passes_random<metrics_model>(10'000, 40);
+}
+
+TEST_CASE("the limits of control groups are read alike by a reader that is short, from any text", "[watch][model]") {
+    passes_random<memory_limit_model>(4'000, 12);
 }
