@@ -29,7 +29,7 @@ def main():
             macros = set(re.findall(r"defined\((\w+)\)", text))
             checks.check(macros == expected.keys(),
                          f"{case.name}: {macros ^ expected.keys()} not expected or not there")
-            flags = [f"-I{a.root}/include", *common.STRICT, "-fsyntax-only", case]
+            flags = [f"-I{a.root}/include", f"-I{a.root}/tests", *common.STRICT, "-fsyntax-only", case]
             ok, output = compiler.run(flags)
             checks.check(ok, f"{case.name}: does not compile without a mistake under {compiler.name}", output)
             for macro, sentence in expected.items():
