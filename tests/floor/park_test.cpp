@@ -42,6 +42,10 @@ using box = mailbox<std::uint32_t, room_parts<Sync>>;
 
 constexpr plateau::never_stop_token never{};
 
+struct one_processor_sync : plateau::default_sync {
+    static unsigned processors() noexcept { return 1; }
+};
+
 /// A waiter with a deadline that nobody sleeps on.
 struct bare_waiter : plateau::detail::thread_node<plateau::default_sync> {
     using node = plateau::detail::park_node<plateau::default_sync>;
@@ -225,6 +229,15 @@ TEST_CASE("the next deadline of a list is the earliest, and expire ends what has
     CHECK(list.next_deadline() == time_point(3s));
     CHECK(list.nudge(5, flag{&raised}) == 2);
     CHECK_FALSE(raised);
+}
+
+TEST_CASE("on one processor nobody spins", "[floor][unit]") {
+    const plateau::detail::wait_list<one_processor_sync> alone;
+    CHECK(alone.spin_pauses() == 0);
+    CHECK(alone.spin_yields() == 0);
+    const plateau::detail::wait_list<plateau::default_sync> list;
+    const bool several = plateau::default_sync::processors() > 1;
+    CHECK(list.spin_pauses() == (several ? plateau::default_sync::spin_pauses : 0));
 }
 
 TEST_CASE("a list that ends with a waiter in it is a violation", "[floor][unit]") {
