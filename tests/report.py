@@ -5,16 +5,17 @@ against the bars of proof_bars.txt.
 
 usage: report.py [--tree NAME]... [--built NAME=SECONDS]... [--broken NAME]... [--skipped REASON]... [--without KIND]...
                  [--whole] [--nightly] label...
-       report.py --replay NAME
+       report.py --tree NAME --replay SCHEDULE
 A test case of Catch2 counts as one, as does a check of a lint or package script and an example. A label that ran
 nothing, a tree that did not build, a test without a readable count, a seeded bug that survives and a figure below its
 bar are failures. The figures are written to proof.md as well. The last line is the sum.
---replay runs the explore tests of a tree, whose commands CTest listed, with their output as it comes.
+--replay has the explore tests of a tree, whose commands CTest listed, repeat the one schedule.
 """
 import argparse
 import collections
 import dataclasses
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -180,14 +181,22 @@ class SeededBugs:
         self.survived += re.findall(r"^survived .+$", output, re.M)
 
 
-def replay(tree):
-    """Runs the explore tests one after the other. Returns: the status of the first that failed, or 0."""
-    status = 0
+def replay(tree, asked):
+    """Has the explore tests of a tree repeat one schedule, and shows what those that know its scenario say of it.
+    Returns: the exit status."""
+    name, _, mode = asked.rpartition(":")[0].rpartition(":")
+    known, status = False, 0
     for _, labels, command in selected_tests(tree):
-        if "explore" in labels and command:
-            sys.stdout.flush()
-            status = subprocess.run(command, stdin=subprocess.DEVNULL).returncode or status
-    return status
+        if "explore" not in labels or not command:
+            continue
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, errors="replace", env={**os.environ, "PLATEAU_REPLAY": asked})
+        if f"explored {name}: {mode}," in done.stdout or done.returncode < 0:
+            print(done.stdout)
+            known, status = True, status or done.returncode
+    if not known:
+        print(f"failed: no exploration is named '{name}' and has a mode '{mode}'")
+    return 1 if status or not known else 0
 
 
 def main():
@@ -202,7 +211,7 @@ def main():
     arguments.add_argument("label", nargs="*")
     a = arguments.parse_args()
     if a.replay:
-        return replay(a.build / a.replay)
+        return replay(a.build / a.tree[0], a.replay)
 
     total, by_label, remarks, failures = Count(), {label: Count() for label in a.label}, [], []
     proof, bugs, trees_of_kind = Proof(), SeededBugs(), collections.defaultdict(list)

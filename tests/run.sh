@@ -253,15 +253,14 @@ test_tree() { # tree, ctest's width, command before ctest...
     report_arguments+=(--tree "$tree")
 }
 
-# One schedule again, with all that its program prints: every explore binary gets it, and the one that knows it runs it.
+# One schedule again, with all that the program says that knows its scenario.
 if [ -n "$replay" ]; then
     build proof || exit 1
     case " ${report_arguments[*]} " in *" --broken "*) exit 1 ;; esac
     say "replaying in proof"
     select_tests proof
-    export PLATEAU_REPLAY="$replay"
     status=0
-    run python3 tests/report.py --replay proof || status=$?
+    run python3 tests/report.py --tree proof --replay "$replay" || status=$?
     exit "$status"
 fi
 

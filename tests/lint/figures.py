@@ -137,6 +137,35 @@ def check_fuzz_target(checks):
                          "fuzz_target.py wrote to the committed corpus")
 
 
+EXPLORER = """#!/usr/bin/env bash
+case "$PLATEAU_REPLAY" in
+"two: waits:weak:p3s2/1") printf 'explored two: waits: weak, 1 executions\\nfailed\\n'; exit 1 ;;
+"two: waits:weak:p3s2/0") printf 'explored two: waits: weak, 1 executions\\n' ;;
+*) echo 'All tests passed' ;;
+esac
+"""
+
+
+def check_replay(checks):
+    for asked, status, words in (("two: waits:weak:p3s2/1", 1, "1 executions\nfailed"),
+                                 ("two: waits:weak:p3s2/0", 0, "1 executions"),
+                                 ("two: waits:sequential:p3/1", 1, "no exploration is named 'two: waits'"),
+                                 ("nothing", 1, "no exploration is named")):
+        with tempfile.TemporaryDirectory() as name:
+            tree = pathlib.Path(name) / "proof"
+            tree.mkdir()
+            program = tree / "explorer"
+            program.write_text(EXPLORER)
+            program.chmod(0o755)
+            (tree / "tests.json").write_text(json.dumps({"tests": [
+                {"name": "floor.explore", "command": [str(program)],
+                 "properties": [{"name": "LABELS", "value": ["explore", "floor"]}]}]}))
+            done = subprocess.run([sys.executable, "-B", TESTS / "report.py", "--build", name, "--tree", "proof",
+                                   "--replay", asked], capture_output=True, text=True)
+            checks.check(done.returncode == status and words in done.stdout, f"--replay '{asked}': not {words!r}",
+                         done.stdout + done.stderr)
+
+
 def check_arguments(checks):
     for arguments, words in ((["nothing"], "no such label: nothing"), (["explore", "--replay"], "--replay needs"),
                              (["--replay", ""], "--replay needs"), (["unit", "--replay", "a:sc:1"], "leave out unit")):
@@ -150,6 +179,7 @@ def main():
     checks = common.Checks()
     check_reports(checks)
     check_fuzz_target(checks)
+    check_replay(checks)
     check_arguments(checks)
     checks.end()
 
