@@ -30,7 +30,7 @@ foreach(source IN LISTS sources)
     target_compile_options(plateau_fuzz_${name} PRIVATE -fsanitize=fuzzer)
     target_link_options(plateau_fuzz_${name} PRIVATE -fsanitize=fuzzer)
     target_link_libraries(plateau_fuzz_${name} PRIVATE plateau_own_flags)
-    add_dependencies(plateau_tests plateau_fuzz_${name})
+    plateau_needed_by(plateau_fuzz_${name} fuzz ${room})
     add_test(
         NAME fuzz.${name}
         COMMAND
