@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include "seeded_bugs/shared_check.hpp"
 #include "tools/catch.hpp"
 #include "tools/new_witness.hpp"
 #include "tools/random.hpp"
+#include "watch/judge_checks.hpp"
 
 #include <plateau/literals.hpp>
 #include <plateau/watch/judge.hpp>
@@ -22,20 +24,11 @@ using plateau::verdict;
 
 namespace {
 
-constexpr double mib = 1'048'576;
+constexpr auto sample = sample_of;
 
-memory_sample sample(std::uint64_t work, double bytes) {
-    return {.at = plateau::time_point(plateau::duration(1s) * static_cast<std::int64_t>(work)),
-            .work_done = work,
-            .resident_bytes = static_cast<std::uint64_t>(bytes)};
-}
-
-/// One sample a unit of work, of `bytes(i)`.
 template <class F>
 std::vector<memory_sample> line(std::size_t points, F bytes) {
-    std::vector<memory_sample> samples;
-    for (std::size_t i = 0; i < points; ++i) samples.push_back(sample(i, bytes(static_cast<double>(i))));
-    return samples;
+    return line_of(points, bytes);
 }
 
 bool close(double a, double b, double relative = 1e-9) { return std::abs(a - b) <= relative * std::abs(b); }
@@ -77,27 +70,10 @@ TEST_CASE("growth within the tolerance is flat, and no tolerance tolerates none"
     CHECK_FALSE(from_nothing.flat());
 }
 
-// A rule that looks at the end, or at the extremes, convicts a process for its last burst.
-TEST_CASE("a clean run with a late spike stays flat", "[watch][unit]") {
-    const auto spike = [](double i) { return (i >= 100 && i < 106 ? 80 : 64) * mib; };
-    CHECK(judge(line(125, spike)).verdict == verdict::flat);
-    const auto at_the_end = [](double i) { return (i >= 119 ? 80 : 64) * mib; };
-    CHECK(judge(line(125, at_the_end)).verdict == verdict::flat);
-}
+TEST_CASE("a clean run with a late spike stays flat", "[watch][unit]") { passes(a_late_spike_is_flat<shipped_judge>); }
 
-// Kendall's S on mostly tied data is significant for next to nothing: the size of the effect decides.
 TEST_CASE("a line of ties with four changes in a hundred stays flat", "[watch][unit]") {
-    const auto steps_up = [](double i) {
-        return 64 * mib + 4096 * (i > 15) + 4096 * (i > 40) + 4096 * (i > 60) + 4096 * (i > 85);
-    };
-    CHECK(judge(line(100, steps_up)).verdict == verdict::flat);
-    const auto to_and_fro = [](double step) {
-        return line(100, [=](double i) { return 64 * mib + step * ((i > 15) + (i < 40) + (i > 60) + (i < 85)); });
-    };
-    CHECK(judge(to_and_fro(mib / 4)).verdict == verdict::flat);
-    CHECK(judge(to_and_fro(mib)).verdict != verdict::growing);
-    const auto one_page = [](double i) { return 64 * mib + 4096 * (i == 50); };
-    CHECK(judge(line(100, one_page)).verdict == verdict::flat);
+    passes(ties_with_four_changes_are_flat<shipped_judge>);
 }
 
 TEST_CASE("a leak is seen whatever its shape", "[watch][unit]") {
