@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Keys that a stranger chose so that a hash without a secret puts them all into one bucket. Counted are buckets, not
 // times.
+#include "floor/floor_checks.hpp"
+#include "seeded_bugs/shared_check.hpp"
 #include "tools/catch.hpp"
 #include "tools/random.hpp"
 
 #include <plateau/hash.hpp>
 
-#include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <functional>
 #include <string>
 #include <unordered_set>
@@ -18,22 +18,9 @@ using plateau::keyed_hash;
 
 namespace {
 
-constexpr std::size_t count = 1U << 14U;
-
-/// The longest of as many buckets as there are keys, over each run of bits an index might take.
-template <class Key, class Hash>
-std::size_t longest_bucket(const std::vector<Key>& keys, const Hash& hash) {
-    std::size_t longest = 0;
-    for (const unsigned shift : {0U, 7U, 18U, 25U, 50U}) {
-        std::vector<std::uint32_t> buckets(count);
-        for (const Key& key : keys) ++buckets[(static_cast<std::uint64_t>(hash(key)) >> shift) % count];
-        longest = std::max<std::size_t>(longest, *std::max_element(buckets.begin(), buckets.end()));
-    }
-    return longest;
-}
-
-/// Three times what random keys do: they fill the longest of 16384 buckets with 6 to 8, and with 10 once in 10^4 draws.
-constexpr std::size_t bar = 24;
+constexpr std::size_t count = plateau_test::hashed_keys;
+constexpr std::size_t bar = plateau_test::longest_allowed;
+using plateau_test::longest_bucket;
 
 std::vector<std::uint64_t> multiples(std::uint64_t step) {
     std::vector<std::uint64_t> keys(count);
@@ -96,18 +83,7 @@ TEST_CASE("numbers around public multipliers and constants spread", "[floor][uni
 }
 
 TEST_CASE("sixteen-byte strings that are one hash to a public-constant wyhash spread", "[floor][unit]") {
-    // A half equal to a public constant makes one factor of the first product 0, whatever the other half is.
-    for (const std::uint64_t constant :
-         {0xa0761d6478bd642fU, 0xe7037ed1a0b428dbU, 0x8ebc6af09c88c6e3U, 0x9e3779b97f4a7c15U}) {
-        std::vector<std::string> keys;
-        for (std::uint64_t i = 0; i < count; ++i) {
-            std::string key(16, '\0');
-            std::memcpy(key.data(), &constant, 8);
-            std::memcpy(key.data() + 8, &i, 8);
-            keys.push_back(key);
-        }
-        CHECK(longest_bucket(keys, keyed_hash{}) <= bar);
-    }
+    plateau_test::passes(plateau_test::strings_that_meet_a_public_constant_spread<keyed_hash>);
 }
 
 TEST_CASE("strings in one chain of std::hash spread", "[floor][unit]") {

@@ -33,6 +33,9 @@ struct room_parts {
     static bool keeps_lost_grant() noexcept { return true; }
     /// Whether a wake that nobody is left to use goes to another.
     static bool hands_on() noexcept { return true; }
+    /// Where a mailbox keeps its value.
+    template <class T>
+    using cell = T;
     /// The order of the read-modify-writes that announce and publish.
     static constexpr std::memory_order both = std::memory_order_acq_rel;
 };
@@ -256,7 +259,7 @@ private:
     };
 
     typename sync::template atomic<std::uint32_t> word_{0};
-    T value_{};
+    typename Parts::template cell<T> value_{};
     typename Parts::list takers_;
     typename Parts::list putters_;
 };

@@ -26,6 +26,12 @@ using namespace std::chrono_literals;
 using plateau::time_point;
 using plateau::detail::patience_limit;
 
+/// Parts under which the explorer sees the races of what they keep.
+struct watched_parts : room_parts<explored_sync> {
+    template <class T>
+    using cell = explored_value<T>;
+};
+
 // ---- the two shapes in which a waiter announces itself and a publisher looks for it
 
 /// One word for both sides.

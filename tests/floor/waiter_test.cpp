@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Callbacks and coroutines that wait.
 #include "floor/park_rooms.hpp"
+#include "floor/waiter_checks.hpp"
+#include "seeded_bugs/shared_check.hpp"
 #include "tools/catch.hpp"
 #include "tools/death.hpp"
 #include "tools/new_witness.hpp"
@@ -102,23 +104,7 @@ TEST_CASE("a callback runs once for each time it is armed: when granted, cancell
 
 TEST_CASE("callbacks are served in the order in which they were armed, and a cancelled one is passed over",
           "[floor][unit]") {
-    tokens room(0);
-    std::vector<int> order;
-    const auto note = [&](int who) {
-        return [&order, who](token_result r) noexcept {
-            if (r) order.push_back(who);
-        };
-    };
-    waiter first{note(1)}, second{note(2)}, third{note(3)};
-    room.acquire_then(first);
-    room.acquire_then(second);
-    room.acquire_then(third);
-    second.cancel();
-    room.release();
-    room.release();
-    CHECK(order == std::vector{1, 3});
-    room.release();
-    CHECK(room.tokens() == 1);
+    passes(callbacks_are_served_in_order<plateau::default_sync>);
 }
 
 TEST_CASE("on another executor a callback never runs inside the call that serves it", "[floor][unit]") {
@@ -229,30 +215,7 @@ TEST_CASE("a callback may end its own waiter", "[floor][unit]") {
 }
 
 TEST_CASE("a callback may end another waiter that was served by the same call: its token goes on", "[floor][unit]") {
-    struct state {
-        tokens room{0};
-        int runs = 0;
-        struct end_other {
-            state* self;
-            int other;
-            void operator()(token_result) const noexcept {
-                ++self->runs;
-                self->nodes[other].reset();
-            }
-        };
-        std::optional<waiter<end_other>> nodes[3];
-    };
-    state all;
-    all.nodes[0].emplace(state::end_other{&all, 1});
-    all.nodes[1].emplace(state::end_other{&all, 0});
-    all.nodes[2].emplace(state::end_other{&all, 2});
-    for (auto& node : all.nodes) all.room.acquire_then(*node);
-    all.room.release_some(2);
-    CHECK(all.runs == 2);
-    CHECK_FALSE(all.nodes[1].has_value());
-    CHECK_FALSE(all.nodes[2].has_value());
-    CHECK(all.room.tokens() == 0);
-    CHECK_FALSE(all.room.flagged());
+    passes(a_callback_may_end_another<plateau::default_sync>);
 }
 
 TEST_CASE("the end of a waiter cancels without a call", "[floor][unit]") {
