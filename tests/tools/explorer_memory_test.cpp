@@ -36,20 +36,15 @@ using thread_body = void (*)(shape&);
 std::set<std::string> outcomes(explore_mode mode, int results, std::vector<thread_body> threads) {
     static constexpr const char* names[] = {"t1", "t2", "t3", "t4"};
     std::set<std::string> seen;
-    const explore_report report = explore({.name = "shapes",
-                                           .preemptions = explore_options::unbounded,
-                                           .mode = mode,
-                                           .stale = 8},
-                                          [&](scene& s) {
-                                              shape in;
-                                              for (std::size_t t = 0; t < threads.size(); ++t)
-                                                  s.thread(names[t], [&in, f = threads[t]] { f(in); });
-                                              s.run();
-                                              std::string digits;
-                                              for (int i = 0; i < results; ++i)
-                                                  digits += static_cast<char>('0' + in.results[i]);
-                                              seen.insert(digits);
-                                          });
+    const explore_report report =
+        explore({.name = "shapes", .preemptions = explore_options::unbounded, .mode = mode, .stale = 8}, [&](scene& s) {
+            shape in;
+            for (std::size_t t = 0; t < threads.size(); ++t) s.thread(names[t], [&in, f = threads[t]] { f(in); });
+            s.run();
+            std::string digits;
+            for (int i = 0; i < results; ++i) digits += static_cast<char>('0' + in.results[i]);
+            seen.insert(digits);
+        });
     CHECK((report.skipped || report.exhaustive));
     return seen;
 }

@@ -37,6 +37,12 @@ void lost_increment(scene& s) {
 
 void throw_number() { throw 1; }
 
+int call_without_end(explored_atomic<int>& n) {
+    volatile char much[4096] = {};
+    much[7] = static_cast<char>(n.load());
+    return much[7] == 1 ? 0 : call_without_end(n) + much[7];
+}
+
 class environment {
 public:
     environment(const char* name, const std::string& value) : name_(name) {
@@ -225,6 +231,29 @@ TEST_CASE("what a thread throws fails its execution, what the body throws comes 
     if (explore({.name = "body"}, [](scene&) {}).skipped) return;
     CHECK_THROWS_AS(explore({.name = "body throws"}, [](scene&) { throw std::runtime_error("from the body"); }),
                     std::runtime_error);
+}
+
+TEST_CASE("a crash fails its execution, and the next exploration goes on", "[tools][explore]") {
+#if !defined(PLATEAU_TEST_FIBER_ASAN)
+    for (int time = 0; time < 2; ++time) {
+        explore_finds({.name = "crash"}, "memory that is not there", [](scene& s) {
+            explored_atomic<int*> at{nullptr};
+            int there = 0;
+            s.thread("sets", [&] { at.store(&there); });
+            s.thread("writes", [&] { *static_cast<volatile int*>(at.load()) = 1; });
+            s.run();
+        });
+        explore_finds({.name = "no end of calls"}, "memory that is not there", [](scene& s) {
+            explored_atomic<int> n{0};
+            s.thread("calls", [&] { call_without_end(n); });
+            s.run();
+        });
+        explore_finds({.name = "abort"}, "to be aborted", [](scene& s) {
+            s.thread("aborts", [] { std::abort(); });
+            s.run();
+        });
+    }
+#endif
 }
 
 TEST_CASE("exceptions in flight on one thread are not those of another", "[tools][explore]") {

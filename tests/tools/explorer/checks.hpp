@@ -19,9 +19,10 @@ explore_report explore_one_mode(const char* room, explore_options bounds, Body b
     if (proof_scale() > 1 && bounds.preemptions < explore_options::unbounded) ++bounds.preemptions;
     explore_report report = explore(bounds, body);
     if (report.skipped) return report;
-    std::printf("%s\n", report.failed ? report.text().c_str() : report.summary().c_str());
+    std::printf("%s\n", report.failed || report.replayed ? report.text().c_str() : report.summary().c_str());
     INFO(report.text());
     CHECK_FALSE(report.failed);
+    if (report.replayed) return report;
     proof_count(room, "interleavings", report.executions);
     return report;
 }
@@ -40,6 +41,7 @@ template <class Body>
 explore_report explore_finds(const explore_options& bounds, std::string_view words, Body body) {
     explore_report report = explore(bounds, body);
     if (report.skipped) return report;
+    if (report.replayed) std::printf("%s\n", report.text().c_str());
     INFO(report.text());
     CHECK(report.failed);
     CHECK(report.failure.find(words) != std::string::npos);

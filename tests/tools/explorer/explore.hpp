@@ -14,11 +14,15 @@
 /// threads, runs them, and checks. Types under test take `explored_sync` for their sync policy. What a body or a thread
 /// may rely on: its own memory, `explore_check`, exceptions that it catches itself. What fails an execution: a check, a
 /// data race on an explored_value, an object used after its end, a call of std::terminate (so a broken precondition of
-/// the library), an exception out of a thread, no thread that can go on, no thread that gets on, too many steps.
+/// the library), a crash, an exception out of a thread, no thread that can go on, no thread that gets on, too many
+/// steps.
 ///
 /// An execution that fails ends where it stands; its objects are not destroyed. It is run once more to write its trace.
 ///
 /// PLATEAU_REPLAY=<name>:<mode>:<schedule>   runs that one execution of that scenario, and no other scenario.
+///
+/// Exhaustive means: within the bounds, and within what memory.hpp models. Two stale reads are the default: each more
+/// takes about five times as many executions, and every litmus shape and lost wake-up known to us needs one or two.
 ///
 /// One exploration at a time in a process.
 #pragma once
@@ -27,12 +31,12 @@
 #include "tools/explorer/explored_sync.hpp"
 #include "tools/explorer/machine.hpp"
 #include "tools/explorer/report.hpp"
+#include "tools/explorer/traps.hpp"
 
 #include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <exception>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -80,26 +84,6 @@ inline void explore_check(bool holds, const char* sentence) noexcept {
 }
 
 namespace explorer {
-
-/// While it lives, std::terminate fails the execution that calls it.
-class terminate_trap {
-public:
-    terminate_trap() noexcept : before_(std::set_terminate(&trap)) { outer_ = before_; }
-    terminate_trap(const terminate_trap&) = delete;
-    terminate_trap& operator=(const terminate_trap&) = delete;
-    ~terminate_trap() { std::set_terminate(before_); }
-
-private:
-    [[noreturn]] static void trap() {
-        if (machine::active != nullptr)
-            machine::active->fail(
-                "std::terminate was called: a broken precondition, or an exception where none may pass");
-        outer_();
-        std::abort();
-    }
-    static inline std::terminate_handler outer_ = nullptr;
-    std::terminate_handler before_;
-};
 
 /// What PLATEAU_REPLAY asks for.
 struct replay_request {
@@ -160,7 +144,7 @@ private:
     template <class F>
     explore_report timed(F work) {
         const auto begin = std::chrono::steady_clock::now();
-        const terminate_trap trap;
+        const failure_traps traps;
 #if defined(PLATEAU_TEST_FIBER_ASAN)
         const __lsan::ScopedDisabler what_a_failed_execution_leaves;
 #endif
@@ -199,6 +183,7 @@ private:
     }
 
     void repeat(std::string_view schedule) {
+        report_.replayed = true;
         choice_tape tape;
         report_.schedule = schedule;
         report_.executions = 1;

@@ -39,10 +39,11 @@ struct explore_report {
     std::uint64_t executions = 0;
     bool exhaustive = false;  ///< every execution within the bounds was seen
     bool failed = false;
-    bool skipped = false;  ///< another scenario is being replayed: this one did not run
-    std::string failure;   ///< a sentence
-    std::string schedule;  ///< what --replay takes after name and mode
-    std::string trace;     ///< one line a step: thread, operation, object, value
+    bool replayed = false;  ///< one execution, by its schedule
+    bool skipped = false;   ///< another scenario is being replayed: this one did not run
+    std::string failure;    ///< a sentence
+    std::string schedule;   ///< what --replay takes after name and mode
+    std::string trace;      ///< one line a step: thread, operation, object, value
     double seconds = 0;
 
     [[nodiscard]] double executions_per_second() const noexcept {
@@ -61,8 +62,9 @@ struct explore_report {
     }
     /// Everything that a failure has to say.
     [[nodiscard]] std::string text() const {
-        return summary() + "\nfailed in execution " + std::to_string(executions) + ": " + failure + '\n' + trace +
-               "repeat it: " + command() + '\n';
+        const std::string outcome =
+            !failed ? "did not fail" : "failed in execution " + std::to_string(executions) + ": " + failure;
+        return summary() + '\n' + outcome + '\n' + trace + (failed ? "repeat it: " + command() + '\n' : "");
     }
 
 private:
