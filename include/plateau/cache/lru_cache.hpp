@@ -115,8 +115,8 @@ public:
     /// 0 empties the cache and refuses puts. Returns: how many entries were evicted. The memory of a lowered bound
     /// stays until the cache is empty. Throws: std::invalid_argument if no bound would be left.
     std::size_t set_max_entries(std::size_t max_entries) { return engine_.set_max_entries(max_entries); }
-    /// As set_max_entries. The first byte bound of a cache that had none weighs every entry; if that throws, no bound is
-    /// changed and no entry evicted, though weights may be kept from then on.
+    /// As set_max_entries. The first byte bound of a cache that had none weighs every entry; if that throws, no bound
+    /// is changed and no entry evicted, though weights may be kept from then on.
     std::size_t set_max_bytes(std::size_t max_bytes) { return engine_.set_max_bytes(max_bytes); }
     /// Gives expired entries back, looking at no more than `budget` entries; all memory, when none is left. Returns:
     /// how many.
