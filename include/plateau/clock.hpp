@@ -94,14 +94,15 @@ public:
 
     void advance(duration length) noexcept {
         auto seen = now_.load(std::memory_order_relaxed);  // the exchange below orders it
-        while (!now_.compare_exchange_weak(seen, detail::saturating_add(seen, length.count()),
-                                           std::memory_order_acq_rel, std::memory_order_relaxed)) {}
-        ring_due();
+        duration::rep reached{};
+        do reached = detail::saturating_add(seen, length.count());
+        while (!now_.compare_exchange_weak(seen, reached, std::memory_order_acq_rel, std::memory_order_relaxed));
+        ring_due(time_point(duration(reached)));
     }
 
     void set(time_point moment) noexcept {
         now_.store(moment.time_since_epoch().count(), std::memory_order_release);
-        ring_due();
+        ring_due(moment);
     }
 
     /// For the library's sleepers. An alarm that is due rings at once, and then is not enlisted. It rings once, under
@@ -132,9 +133,9 @@ private:
         if (alarm.next != nullptr) alarm.next->link = alarm.link;
         alarm.link = nullptr;
     }
-    void ring_due() noexcept {
+    /// `moment`: what this turning has reached, though another may have turned the clock back by now.
+    void ring_due(time_point moment) noexcept {
         mutex_.lock();
-        const time_point moment = now();
         for (detail::clock_alarm* at = alarms_; at != nullptr;) {
             detail::clock_alarm& alarm = *at;
             at = alarm.next;
