@@ -10,6 +10,7 @@
 #    include <chrono>
 #    include <cstdint>
 #    include <ctime>
+#    include <limits>
 #    include <linux/futex.h>
 #    include <sys/syscall.h>
 #    include <unistd.h>
@@ -43,7 +44,8 @@ public:
         const auto since_boot = until.time_since_epoch().count();
         const auto count = since_boot < 0 ? 0 : since_boot;
         std::timespec moment{};
-        moment.tv_sec = static_cast<std::time_t>(count / 1'000'000'000);
+        constexpr auto last = (std::numeric_limits<std::time_t>::max)();  // 32 bits wide on some: an early look again
+        moment.tv_sec = count / 1'000'000'000 < last ? static_cast<std::time_t>(count / 1'000'000'000) : last;
         moment.tv_nsec = static_cast<decltype(moment.tv_nsec)>(count % 1'000'000'000);
         while (!signalled())
             if (!wait(&moment)) return signalled();
