@@ -5,7 +5,6 @@
 #include <plateau/fwd.hpp>
 
 #include <concepts>
-#include <memory>
 #include <type_traits>
 
 PLATEAU_NAMESPACE_BEGIN
@@ -25,7 +24,7 @@ public:
     using function = void (*)(work_link&) noexcept;
 
     constexpr work(function run, work_link& object PLATEAU_LIFETIMEBOUND) noexcept
-        : run_(run), object_(std::addressof(object)) {
+        : run_(run), object_(__builtin_addressof(object)) {
         PLATEAU_EXPECTS(run != nullptr, "work needs a function to run");
     }
 
@@ -65,7 +64,8 @@ public:
     template <executor E>
         requires(!std::same_as<std::remove_cv_t<E>, executor_ref>)
     constexpr executor_ref(E& where PLATEAU_LIFETIMEBOUND) noexcept
-        : object_(const_cast<void*>(static_cast<const volatile void*>(std::addressof(where)))), calls_(&calls_of<E>) {}
+        : object_(const_cast<void*>(static_cast<const volatile void*>(__builtin_addressof(where)))),
+          calls_(&calls_of<E>) {}
 
     template <executor E>
         requires(!std::same_as<std::remove_cvref_t<E>, executor_ref> && !std::is_lvalue_reference_v<E>)

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <mutex>
+#include <pthread.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -48,11 +49,12 @@ struct default_sync {
 #endif
     }
     static void yield() noexcept { ::sched_yield(); }
-    [[nodiscard]] static const void* thread_id() noexcept {
-        static constinit thread_local char here = 0;
-        return &here;
-    }
+    [[nodiscard]] static const void* thread_id() noexcept { return reinterpret_cast<const void*>(::pthread_self()); }
     [[nodiscard]] static unsigned processors() noexcept {
+#if defined(__linux__)
+        cpu_set_t allowed;
+        if (::sched_getaffinity(0, sizeof allowed, &allowed) == 0) return static_cast<unsigned>(CPU_COUNT(&allowed));
+#endif
         const long online = ::sysconf(_SC_NPROCESSORS_ONLN);
         return online > 0 ? static_cast<unsigned>(online) : 1;
     }
