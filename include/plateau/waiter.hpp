@@ -31,7 +31,7 @@ protected:
     /// What is done with an armed waiter, for one kind of operation and callback. `step`, on the executor: serves it,
     /// and answers whether the callback has armed it again. `enlist`: announces it.
     struct operation {
-        bool (*step)(callback_node&) noexcept;
+        bool (*step)(callback_node&, bool& gone) noexcept;
         enlisted (*enlist)(callback_node&, std::uint32_t from) noexcept;
         void (*help)(park_node<Sync>&, chore) noexcept;
     };
@@ -53,26 +53,30 @@ protected:
         return *std::launder(reinterpret_cast<Verb*>(verb_));
     }
 
-    /// Inside its own callback it is armed when that returns: the callback is not running twice at a time, and a chain
+    /// While its callback runs it is armed when that returns: the callback is not running twice at a time, and a chain
     /// of callbacks takes no stack.
     void arm() noexcept {
-        if (this->gone_ != nullptr && this->runner_ == Sync::thread_id()) {
-            again_ = true;
-            return;
-        }
+        std::uint32_t seen = this->state_.load(std::memory_order_acquire);
+        while ((seen & base::phase) == base::calling)
+            if (this->state_.compare_exchange_weak(seen, base::rearmed | (seen & base::leaving),
+                                                   std::memory_order_acq_rel, std::memory_order_acquire))
+                return;
         const enlisted how = how_->enlist(*this, base::idle);
         PLATEAU_EXPECTS(how != enlisted::ended, "a waiter waits for one thing at a time");
         if (how == enlisted::look_again) this->post();
     }
-    /// Runs the callback. Returns: whether it has armed the waiter again; if not, the waiter may be gone.
+    /// Runs the callback. Returns: whether the waiter was armed again meanwhile; if not, it may be gone.
     template <class Call>
-    [[nodiscard]] bool run_callback(Call call) noexcept {
-        bool gone = false;
-        this->gone_ = &gone;
+    [[nodiscard]] bool run_callback(Call call, const bool& gone) noexcept {
+        this->state_.fetch_add(base::calling - base::looking, std::memory_order_acq_rel);
         call();
         if (gone) return false;
-        this->gone_ = nullptr;
-        if (std::exchange(again_, false)) return true;
+        std::uint32_t seen = this->state_.load(std::memory_order_acquire);
+        while ((seen & base::leaving) == 0 && (seen & base::phase) == base::calling)
+            if (this->state_.compare_exchange_weak(seen, base::idle, std::memory_order_acq_rel,
+                                                   std::memory_order_acquire))
+                return false;
+        if ((seen & base::leaving) == 0) return true;
         this->finish();
         return false;
     }
@@ -80,16 +84,22 @@ protected:
 private:
     static void drive(work_link& link) noexcept {
         auto& self = static_cast<callback_node&>(link);
-        while (self.how_->step(self)) {
-            const enlisted how = self.how_->enlist(self, base::running);
-            if (how == enlisted::ended) self.finish();
+        bool gone = false;
+        while (self.how_->step(self, gone)) {
+            enlisted how = self.how_->enlist(self, base::rearmed);
+            if (how == enlisted::ended) {
+                if (!self.claim_revoked()) {
+                    self.finish();
+                    return;
+                }
+                how = enlisted::look_again;
+            }
             if (how != enlisted::look_again) return;
             if (!self.where_.is_inline()) return self.post();
         }
     }
 
     const operation* how_ = nullptr;
-    bool again_ = false;  // the runner's
     alignas(void*) std::byte verb_[64];
 };
 

@@ -63,7 +63,19 @@ public:
     void set_deadline(time_point moment) noexcept { deadline_ = moment; }
 
 protected:
-    enum state : std::uint32_t { idle, waiting, claimed, running, leaving = 4 };
+    /// A phase, and what others have asked for meanwhile: `leaving`, its owner is at its end; `revoked`, cancel came
+    /// while it was being served or between two waits.
+    enum state : std::uint32_t {
+        idle,
+        waiting,
+        claimed,
+        looking,
+        calling,
+        rearmed,
+        phase = 7,
+        leaving = 8,
+        revoked = 16
+    };
 
     using helper = void (*)(park_node&, chore) noexcept;
 
@@ -73,6 +85,12 @@ protected:
     [[nodiscard]] bool claim(wake why) noexcept {
         if (!change(waiting, claimed)) return false;
         outcome_ = why;  // the winner's until it completes the node
+        return true;
+    }
+    /// By the runner of a node that was armed again and cancelled before it was announced.
+    [[nodiscard]] bool claim_revoked() noexcept {
+        if (!change(rearmed | revoked, claimed)) return false;
+        outcome_ = wake::cancelled;
         return true;
     }
     [[nodiscard]] bool change(std::uint32_t from, std::uint32_t to) noexcept {
@@ -184,8 +202,19 @@ class async_node : public park_node<Sync>, protected work_link {
 public:
     /// Armed, and the work that ends the wait has not begun.
     [[nodiscard]] bool pending() const noexcept {
-        const std::uint32_t seen = this->state_.load(std::memory_order_acquire);
-        return seen == base::waiting || seen == base::claimed;
+        const std::uint32_t seen = this->state_.load(std::memory_order_acquire) & base::phase;
+        return seen != base::idle && seen != base::calling;
+    }
+    /// As the node's, and also ends a wait that a nudge for nothing, or the callback, would begin again.
+    bool cancel() noexcept {
+        for (;;) {
+            if (base::cancel()) return true;
+            std::uint32_t seen = this->state_.load(std::memory_order_acquire);
+            const std::uint32_t at = seen & base::phase;
+            if (at == base::waiting) continue;
+            if (at == base::idle || at == base::calling || (seen & (base::leaving | base::revoked)) != 0) return false;
+            if (this->change(seen, seen | base::revoked)) return at == base::rearmed;
+        }
     }
 
 protected:
@@ -198,12 +227,14 @@ protected:
         where.post(work(body_, *this));
     }
 
-    /// On the executor, first. False: the owner is waiting for the node to be let go, so nothing may begin.
-    [[nodiscard]] bool begin() noexcept {
-        runner_ = Sync::thread_id();
-        return this->change(base::claimed, base::running);
+    /// On the executor, first. False: the owner is waiting for the node to be let go, so nothing may begin. `gone` is
+    /// set when something that the work calls on this thread ends the node.
+    [[nodiscard]] bool begin(bool& gone) noexcept {
+        runner_.store(Sync::thread_id(), std::memory_order_relaxed);
+        gone_ = &gone;
+        return (this->state_.fetch_add(base::looking - base::claimed, std::memory_order_acq_rel) & base::leaving) == 0;
     }
-    /// On the executor, last: from here on the node is its owner's alone. False: who is at its end.
+    /// On the executor, last: from here on the node is its owner's alone.
     bool finish() noexcept {
         const bool left = (this->state_.exchange(base::idle, std::memory_order_acq_rel) & base::leaving) != 0;
         if (left) leaver_->signal();
@@ -212,47 +243,55 @@ protected:
     /// The step between them. Returns: the result; or nothing, and then the node waits again or is somebody else's, and
     /// may be gone. `Verb` is a waiting_verb (wait_forms.hpp).
     template <class Verb>
-    [[nodiscard]] std::optional<typename Verb::result_type> look(Verb& verb) noexcept {
+    [[nodiscard]] std::optional<typename Verb::result_type> look(Verb& verb, bool& gone) noexcept {
         if (this->outcome() == wake::granted) return verb.granted(*this);
         if (this->outcome() != wake::nudged) return verb.refused(this->outcome());
         for (;;) {
-            if (auto done = verb.attempt()) return done;
-            const enlisted how = verb.list().enlist(*this, base::running, verb.flag());
+            auto done = verb.attempt();
+            if (gone) return std::nullopt;  // by a callback that the attempt served, and the result with it
+            if (done) return done;
+            const enlisted how = verb.list().enlist(*this, base::looking, verb.flag());
             if (how == enlisted::waits || how == enlisted::taken) return std::nullopt;
-            if (how == enlisted::ended || !begin()) {
-                finish();
-                return std::nullopt;
+            if (how == enlisted::look_again) {
+                if (begin(gone)) {
+                    Sync::yield();  // what was seen may still be on its way by a thread that is not running
+                    continue;
+                }
+            } else if ((this->state_.load(std::memory_order_acquire) & base::leaving) == 0) {
+                return verb.refused(wake::cancelled);
             }
-            Sync::yield();  // what was seen may still be on its way by a thread that is not running
+            finish();
+            return std::nullopt;
         }
     }
 
     /// Before the owner ends the node. `gone`, where it was set, tells the work on this very thread that it has no node
     /// any more.
     void leave() noexcept {
-        std::uint32_t seen = this->state_.load(std::memory_order_acquire);
-        while (seen != base::idle) {
-            if (seen == base::waiting) {
+        for (;;) {
+            const std::uint32_t seen = this->state_.load(std::memory_order_acquire);
+            const std::uint32_t at = seen & base::phase;
+            if (at == base::idle) return;
+            if (at == base::waiting) {
                 if (this->change(base::waiting, base::claimed)) return this->help(chore::forget);
-            } else if (seen == base::claimed && this->drop_from_own_chain()) {
+            } else if (at == base::claimed && this->drop_from_own_chain()) {
                 return this->help(chore::hand_on);
-            } else if (seen == base::running && runner_ == Sync::thread_id()) {
+            } else if (at != base::claimed && runner_.load(std::memory_order_relaxed) == Sync::thread_id()) {
                 *gone_ = true;
                 return;
             } else {
-                PLATEAU_EXPECTS(seen != base::claimed || !where_.runs_here(),
+                PLATEAU_EXPECTS(at != base::claimed || !where_.runs_here(),
                                 "a waiter ended on the thread of its executor, where its work is still queued");
                 typename Sync::parker until_done;
                 leaver_ = &until_done;
                 if (this->change(seen, seen | base::leaving)) return until_done.sleep();
             }
-            seen = this->state_.load(std::memory_order_acquire);
         }
     }
 
     executor_ref where_ = inline_here;
-    const void* runner_ = nullptr;  // the thread whose work has begun; read by others only while it runs
-    bool* gone_ = nullptr;          // the runner's
+    typename Sync::template atomic<const void*> runner_{nullptr};  // the thread whose work has begun
+    bool* gone_ = nullptr;                                         // the runner's
 
 private:
     work::function body_;

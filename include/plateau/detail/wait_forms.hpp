@@ -11,7 +11,6 @@
 
 #include <concepts>
 #include <coroutine>
-#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -92,6 +91,9 @@ public:
             base::sleep(clock);
         } else {
             const auto on_stop = [this]() noexcept { this->cancel(); };
+            static_assert(std::is_nothrow_constructible_v<stop_callback_for_t<Token, decltype(on_stop)>, const Token&,
+                                                          decltype(on_stop)&>,
+                          "plateau: registering a callback with this stop token may throw, while its waiter is linked");
             const stop_callback_for_t<Token, decltype(on_stop)> told(stop, on_stop);
             base::sleep(clock);
         }
@@ -171,7 +173,7 @@ public:
         handle_ = handle;
         for (;;) {
             if (verb_.list().enlist(*this, base::idle, verb_.flag()) != enlisted::look_again) return true;
-            this->finish();
+            if (!this->finish()) return true;  // its owner is at its end
             if (await_ready()) return false;
             sync::yield();
         }
@@ -181,16 +183,23 @@ public:
 private:
     static void run(work_link& link) noexcept {
         auto& self = static_cast<wait_awaitable&>(link);
-        if (!self.begin()) {
-            self.verb_.hand_on(self);
-            self.finish();
-            return;
+        const std::coroutine_handle<> handle = self.handle_;
+        bool gone = false;
+        if (!self.begin(gone)) return self.let_go();
+        if (self.outcome() == wake::granted) {
+            // First whether it goes on: a right that was made into a result could not be handed on.
+            if (!self.change(base::looking, base::idle)) return self.let_go();
+            self.result_ = self.verb_.granted(self);
+            return handle.resume();
         }
-        auto result = self.look(self.verb_);
+        auto result = self.look(self.verb_, gone);
         if (!result) return;
         self.result_ = std::move(result);
-        const std::coroutine_handle<> handle = self.handle_;
         if (self.finish()) handle.resume();
+    }
+    void let_go() noexcept {
+        verb_.hand_on(*this);
+        this->finish();
     }
 
     V verb_;
@@ -215,16 +224,16 @@ public:
     }
 
 private:
-    static bool step(plain& bare) noexcept {
+    static bool step(plain& bare, bool& gone) noexcept {
         V& verb = bare.template verb<V>();
-        if (!bare.begin()) {
+        if (!bare.begin(gone)) {
             verb.hand_on(bare);
             bare.finish();
             return false;
         }
-        auto result = bare.look(verb);
+        auto result = bare.look(verb, gone);
         if (!result) return false;
-        return bare.run_callback([&]() noexcept { static_cast<node&>(bare).function_(*std::move(result)); });
+        return bare.run_callback([&]() noexcept { static_cast<node&>(bare).function_(*std::move(result)); }, gone);
     }
     static enlisted enlist(plain& bare, std::uint32_t from) noexcept {
         V& verb = bare.template verb<V>();
