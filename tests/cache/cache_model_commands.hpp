@@ -72,7 +72,7 @@ struct cache_setup {
         made.options.reclaim_budget = Variant::is_told ? pick(budgets, bytes[5]) : budgets[0];
         made.options.time_to_live = duration(pick(lives, bytes[6]));
         made.start = time_point(duration(pick(starts, bytes[7] & 15U)));
-        made.hash_choice = bytes[7] >> 4 & 3U;
+        made.hash_choice = bytes[7] >> 4 & 7U;
         made.pins_outlive = bytes[7] >> 7 != 0;
         made.keys =
             static_cast<int>(std::min<std::size_t>(made.options.max_entries, (most_model_keys - 1) / 2)) * 2 + 1;
