@@ -8,6 +8,7 @@
 #include "tools/proof.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 
 using namespace plateau_test;
@@ -19,4 +20,12 @@ TEST_CASE("the caches answer as the textbook does, whatever is called in whateve
     INFO(report.text);
     CHECK(report.passed);
     proof_count("cache", "model operations", report.operations);
+}
+
+TEST_CASE("the committed inputs of the caches are answered as by the textbook", "[cache][model]") {
+    const model_report report = run_corpus<lru_cache_model>(PLATEAU_TEST_CORPUS "/cache/lru_cache");
+    INFO(report.text);
+    CHECK(report.passed);
+    CHECK((asked_replay() || report.sequences >= 100));
+    proof_count("cache", "corpus inputs", report.sequences);
 }

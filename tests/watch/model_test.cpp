@@ -40,3 +40,16 @@ TEST_CASE("metrics are read as they were measured, whatever the parts are named"
 TEST_CASE("the limits of control groups are read alike by a reader that is short, from any text", "[watch][model]") {
     passes_random<memory_limit_model>(4'000, 12);
 }
+
+TEST_CASE("the committed inputs of the room watch are answered as by its models", "[watch][model]") {
+    const auto replays = []<model M>() {
+        const model_report report = run_corpus<M>(PLATEAU_TEST_CORPUS "/watch/" + std::string(M::name));
+        INFO(report.text);
+        CHECK(report.passed);
+        CHECK((asked_replay() || report.sequences != 0));
+        proof_count(M::room, "corpus inputs", report.sequences);
+    };
+    replays.operator()<ledger_model>();
+    replays.operator()<metrics_model>();
+    replays.operator()<memory_limit_model>();
+}
