@@ -45,15 +45,15 @@ static_assert(sizeof(work) == 2 * sizeof(void*) && std::is_trivially_copyable_v<
 
 /// Where work is run. `post` hands it over and does not fail: an executor that throws from it terminates the process.
 ///
-/// An executor with one thread, or with threads it knows, may offer `bool runs_here() const noexcept`: whether the
-/// calling thread is one of those that run its work. Then a waiter that would wait for ever for work that only this
-/// thread could run is a violation instead.
+/// An executor with one thread may offer `bool runs_here() const noexcept`: whether the calling thread is the one that
+/// runs its work. Then a waiter that would wait for ever for work that only this thread could run is a violation
+/// instead. With several threads it answers true on each of them, although another might run that work.
 template <class T>
 concept executor = requires(T& where, work what) {
     where.post(what);
 };
 
-/// Runs what is posted at once, on the thread that posts.
+/// Runs what is posted at once, on the thread that posts, and takes its stack for what that posts in turn.
 struct inline_executor {
     void post(work what) const noexcept { what(); }
 };
@@ -75,9 +75,7 @@ public:
     void post(work what) const noexcept { calls_->post(object_, what); }
     /// False also for an executor that cannot tell.
     [[nodiscard]] bool runs_here() const noexcept { return calls_->runs_here(object_); }
-    [[nodiscard]] bool is_inline() const noexcept {
-        return calls_ == &calls_of<inline_executor> || calls_ == &calls_of<const inline_executor>;
-    }
+    [[nodiscard]] bool is_inline() const noexcept { return calls_->is_inline; }
     /// Of the same executor.
     [[nodiscard]] friend bool operator==(executor_ref, executor_ref) noexcept = default;
 
@@ -85,6 +83,7 @@ private:
     struct calls {
         void (*post)(void*, work) noexcept;
         bool (*runs_here)(void*) noexcept;
+        bool is_inline;  // told by its type: the address of this table differs between shared objects
     };
     template <class E>
     static bool ask([[maybe_unused]] void* object) noexcept {
@@ -94,7 +93,7 @@ private:
     }
     template <class E>
     static constexpr calls calls_of{[](void* object, work what) noexcept { static_cast<E*>(object)->post(what); },
-                                    &ask<E>};
+                                    &ask<E>, std::same_as<std::remove_cv_t<E>, inline_executor>};
 
     void* object_;
     const calls* calls_;

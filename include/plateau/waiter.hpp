@@ -109,13 +109,16 @@ private:
 ///
 /// `f(result) noexcept` runs exactly once for each time the waiter is armed, on the executor that was given with it:
 /// when it was served, or refused, or cancelled. It may arm the waiter again, and it may end it. A waiter waits for one
-/// thing at a time: to arm it while it waits is a violation.
+/// thing at a time: to arm it while it waits is a violation. On the inline executor `f` runs inside the call that
+/// serves it, and what that `f` serves inside of it: a chain of callbacks that serve one another takes stack for each.
 ///
-/// `~waiter` cancels without a call: `f` does not run after it has begun, and is not running when it returns (inside
-/// `f` itself: it returns at once). What the waiter was just being served goes to another. It blocks while its work is
-/// queued in the executor; on that executor's own thread this would be for ever, and is a violation where the executor
-/// can tell.
-/// Thread safety: `cancel` and `waiting` from any thread; arming and the end by one.
+/// `~waiter` cancels without a call: from its first moment `f` does not begin, and when it returns `f` is not running
+/// (inside `f` itself: it returns at once). What the waiter was just being served goes to another, unless the operation
+/// that serves it calls the callback which ends it. It blocks while its work is queued in the executor, and while `f`
+/// runs: never end a waiter under a lock that any callback takes. On that executor's own thread this would be for ever,
+/// and is a violation where the executor can tell.
+/// Thread safety: `cancel` and `waiting` from any thread; arming and the end by one. What it waits for outlives the
+/// wait.
 template <class F, class Sync>
 class waiter : detail::callback_node<Sync> {
     using base = detail::callback_node<Sync>;
@@ -124,7 +127,8 @@ public:
     explicit waiter(F f) noexcept(std::is_nothrow_move_constructible_v<F>) : function_(std::move(f)) {}
     ~waiter() { this->leave(); }
 
-    /// Effects: ends the wait; `f` is told `cancelled`, through the executor. Returns: false if it had ended already.
+    /// Effects: ends the wait; `f` is told `cancelled`, through the executor. Returns: false if it had ended already,
+    /// or is being served just now: then `f` is told what comes first.
     bool cancel() noexcept { return base::cancel(); }
     /// Armed, and `f` not yet called.
     [[nodiscard]] bool waiting() const noexcept { return this->pending(); }

@@ -24,7 +24,8 @@ enum class await_reason : unsigned char { none, timed_out, cancelled };
 ///
 /// Who makes the condition true stores it with seq_cst and then calls `notify`; the condition is read with seq_cst, in
 /// a predicate that is noexcept, calls nobody and waits for nothing (it runs under the list's mutex, too).
-/// If a store was made before `notify` was called, then each wait either sees it or is told to look again.
+/// If a store was made before `notify_all` was called, then each wait either sees it or is told to look again. With
+/// `notify_one` one of them is: for conditions of which any waiter makes all there is to make.
 /// After the eventcounts of D. Vyukov and folly.
 template <class Sync>
 class event_count {

@@ -24,18 +24,26 @@ enum class chore : unsigned char { forget, hand_on };
 
 /// How the announcement of a node ended (wait_list). `waits`: from here on it may be completed and gone. `look_again`:
 /// the caller has claimed it. `taken`: another has, and completes it. `ended`: it was not in the state that the caller
-/// named; its owner is at its end.
+/// named, and nothing was done.
 enum class enlisted : unsigned char { waits, look_again, taken, ended };
 
 /// One wait, in the storage of whoever waits: a thread, a coroutine or a callback. Everything that waits in plateau
 /// waits on such a node, in a wait_list.
 ///
-///              enlist               claim: one CAS                complete
-///     idle ─────────────▶ waiting ────────────────▶ claimed ─────────────────▶ (the owner knows, and may end the node)
-///                            │                         │
-///                            │ destruction: claimed,   │ the work begins, on the executor   (async_node only)
-///                            ▼ and nobody is told      ▼
-///                          (end)                    running ──▶ idle, or waiting again after a nudge for nothing
+///              enlist               claim: one CAS
+///     idle ─────────────▶ waiting ────────────────▶ claimed
+///                            │                         │ complete
+///                            │ destruction: claimed,   ├──▶ a thread: it wakes, and may end the node
+///                            ▼ and nobody is told      │
+///                          (end)                       └──▶ a coroutine or a callback (async_node): on its executor
+///
+///                  nudged for nothing: waiting again
+///               ┌──────────────────────────────────────┐
+///     claimed ──┴▶ looking ──▶ calling ──▶ idle         (a coroutine: looking ──▶ idle, and it is resumed)
+///                                 └──▶ rearmed ──▶ waiting, or claimed once more
+///
+/// Two bits stand beside the phase while work runs: `leaving`, the owner waits for the node to be let go, and
+/// `revoked`, a cancel came that no wait was there for.
 ///
 /// Invariants
 ///   1  A node is linked in a list only while it is waiting, or claimed by somebody who has yet to unlink it.
@@ -79,7 +87,9 @@ protected:
 
     using helper = void (*)(park_node&, chore) noexcept;
 
-    park_node(helper helps, void (*complete)(park_node&) noexcept) noexcept : help_(helps), complete_(complete) {}
+    /// `sleeps`: a thread; completing it runs no code of a user.
+    park_node(helper helps, void (*complete)(park_node&) noexcept, bool sleeps) noexcept
+        : help_(helps), complete_(complete), sleeps_(sleeps) {}
     ~park_node() = default;
 
     [[nodiscard]] bool claim(wake why) noexcept {
@@ -126,6 +136,7 @@ private:
     park_node** chain_link_ = nullptr;       // the claimer's: what points here while it completes what it has claimed
     typename Sync::template atomic<const void*> claimer_{nullptr};  // the thread in whose chain it stands
     bool linked_ = false;                                           // under the list's mutex
+    const bool sleeps_;
     wake outcome_ = wake::nudged;
     time_point deadline_ = (time_point::max)();
 };
@@ -137,7 +148,8 @@ class thread_node : public park_node<Sync> {
 
 public:
     explicit thread_node(typename base::helper helps) noexcept
-        : base(helps, [](base& self) noexcept { static_cast<thread_node&>(self).parker_.signal(); }) {}
+        : base(
+              helps, [](base& self) noexcept { static_cast<thread_node&>(self).parker_.signal(); }, true) {}
 
     /// Returns when the node is off its list, and nobody else refers to it.
     template <class Clock>
@@ -194,7 +206,8 @@ private:
 /// Its end (`leave`) is legal in every state but one. Waiting: the wait is over and nothing runs. Posted or running
 /// elsewhere: the end waits until the executor has done with the node, and what has not begun does not begin. Running
 /// on this thread: the node may go at once. Posted to an executor on whose own thread it ends would wait for itself: a
-/// violation where the executor can tell (executor.hpp).
+/// violation where the executor can tell (executor.hpp). A coroutine is its executor's from when it is resumed: whoever
+/// destroys it from elsewhere knows that it is suspended, and that nobody has called `resume`.
 template <class Sync>
 class async_node : public park_node<Sync>, protected work_link {
     using base = park_node<Sync>;
@@ -219,7 +232,9 @@ public:
 
 protected:
     async_node(typename base::helper helps, work::function body) noexcept
-        : base(helps, [](base& self) noexcept { static_cast<async_node&>(self).post(); }), body_(body) {}
+        : base(
+              helps, [](base& self) noexcept { static_cast<async_node&>(self).post(); }, false),
+          body_(body) {}
     ~async_node() = default;
 
     void post() noexcept {

@@ -22,7 +22,10 @@ namespace detail {
 ///
 ///   sync, result_type
 ///   attempt()      `try_x`: the result, or nothing when it must wait. A refusal that waiting cannot change is a
-///   result. list()         the wait_list in which it waits. flag()         how that list shows itself (wait_flag).
+///   result.
+///                  It may serve others, whose callbacks may end this very waiter: what it has then got ends with it.
+///   list()         the wait_list in which it waits.
+///   flag()         how that list shows itself (wait_flag).
 ///   granted(node)  the result, when a grant brought it.
 ///   refused(wake)  the result of a wait that was cancelled, or timed out.
 ///   hand_on(node)  gives what `node.outcome()` brought, a right or a nudge, to another: the owner has gone.
@@ -86,6 +89,7 @@ public:
     template <class Token, class Clock>
     bool sleep(const Token& stop, const Clock& clock, time_point deadline) {
         this->set_deadline(deadline);
+        // Nobody but the list knows the node yet, so none can have taken it where it is not left waiting.
         if (verb_.list().enlist(*this, park_node<sync>::idle, verb_.flag()) != enlisted::waits) return false;
         if constexpr (std::is_same_v<Token, never_stop_token>) {
             base::sleep(clock);

@@ -16,7 +16,8 @@ namespace detail {
 /// How the list shows in a word of the caller that somebody waits, so that the other side need not look into the list.
 /// Both members run under the list's mutex: they call nobody and wait for nothing.
 ///
-///   raise   announces a waiter, then looks again. True: it must wait; false: what it waits for may be there.
+///   raise   announces a waiter, then looks again. True: it must wait; false: what it waits for may be there, or is on
+///           its way. A reason that lasts, of which `attempt` makes nothing, would keep the waiter looking.
 ///   lower   the list is empty.
 ///
 /// Two shapes are proven (tests/floor/park_explore_test.cpp), and no other is used:
@@ -33,10 +34,11 @@ concept wait_flag = requires(T& flag) {
     noexcept;
 };
 
-/// Waiters in the order of their arrival.
+/// Waiters in the order of their arrival. Who was nudged in vain is enlisted anew, behind the others.
 ///
 /// Thread safety: any thread. Complexity: constant, but for `next_deadline` and `expire`: linear in the waiters.
 /// Blocks: for the mutex, which is held for a few steps without calls. Ends empty: a waiter left in it is a violation.
+/// It outlives also whom it has nudged, until his result was delivered: he looks again, and may come back.
 template <class Sync>
 class wait_list {
 public:
@@ -81,6 +83,7 @@ public:
         return in.claimed();
     }
 
+    /// The earliest of those who are enlisted now; who was nudged is enlisted again when he finds nothing.
     [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
         const guard hold(mutex_);
         time_point next = (time_point::max)();
@@ -102,8 +105,9 @@ public:
         return in.claimed();
     }
 
-    /// A look into the list under its mutex, and the way to hand out rights. What was claimed is completed, in that
-    /// order, after the mutex is free and nothing of the list is touched any more: its owner may end the list.
+    /// A look into the list under its mutex, and the way to hand out rights. What was claimed is completed after the
+    /// mutex is free and nothing of the list is touched any more: its owner may end the list. First the threads are
+    /// woken, then come callbacks and coroutines, each in the order of the claims: no thread waits for a callback.
     template <wait_flag Flag>
     class session {
     public:
@@ -113,6 +117,11 @@ public:
         ~session() {
             if (list_.first_ == nullptr) flag_.lower();
             list_.mutex_.unlock();
+            while (sleepers_ != nullptr) {
+                node& one = *sleepers_;
+                sleepers_ = one.next_;
+                one.complete_(one);
+            }
             while (chain_ != nullptr) {
                 node& one = *chain_;
                 chain_ = one.next_;
@@ -130,12 +139,15 @@ public:
         bool claim(node& waiter, wake why) noexcept {
             list_.unlink(waiter);
             if (!waiter.claim(why)) return false;
-            waiter.next_ = nullptr;
-            waiter.chain_link_ = end_;
-            waiter.claimer_.store(Sync::thread_id(), std::memory_order_relaxed);
-            *end_ = &waiter;
-            end_ = &waiter.next_;
             ++claimed_;
+            waiter.next_ = nullptr;
+            node**& end = waiter.sleeps_ ? sleepers_end_ : end_;
+            if (!waiter.sleeps_) {
+                waiter.chain_link_ = end;
+                waiter.claimer_.store(Sync::thread_id(), std::memory_order_relaxed);
+            }
+            *end = &waiter;
+            end = &waiter.next_;
             return true;
         }
         bool claim_front(wake why) noexcept { return claim(*list_.first_, why); }
@@ -143,7 +155,9 @@ public:
     private:
         wait_list& list_;
         Flag flag_;
-        node* chain_ = nullptr;
+        node* sleepers_ = nullptr;
+        node** sleepers_end_ = &sleepers_;
+        node* chain_ = nullptr;  // callbacks and coroutines: one may end the next
         node** end_ = &chain_;
         std::size_t claimed_ = 0;
     };
