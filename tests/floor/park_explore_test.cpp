@@ -91,6 +91,32 @@ TEST_CASE("a nudge meets cancel and the end of the waiter, and a thread that wai
     nudge_pair<destroy, true>(crowded("posted nudge: destroy"));
 }
 
+TEST_CASE("a nudge meets cancel and deadline of a thread", "[floor][explore]") {
+    explore_all_modes(room, {.name = "nudged thread: cancel"}, nudged_thread_meets<parts, cancel>);
+    explore_all_modes(room, {.name = "nudged thread: deadline"}, nudged_thread_meets<parts, deadline>);
+    explore_all_modes(room, large("nudged thread: cancel, deadline"), nudged_thread_meets<parts, cancel | deadline>);
+}
+
+TEST_CASE("a cancel ends a wait that a nudge for nothing would begin again", "[floor][explore]") {
+    explore_all_modes(room, large("nudge for nothing: cancel"), a_nudge_for_nothing_meets_cancel<parts, false>);
+    explore_all_modes(room, crowded("posted nudge for nothing: cancel"), a_nudge_for_nothing_meets_cancel<parts, true>);
+}
+
+TEST_CASE("a callback that arms its waiter again may meet cancel and the waiter's end", "[floor][explore]") {
+    explore_all_modes(room, {.name = "armed again: cancel"},
+                      a_callback_that_arms_again_meets_its_end<parts, false, false>);
+    explore_all_modes(room, {.name = "armed again: end"}, a_callback_that_arms_again_meets_its_end<parts, false, true>);
+    explore_all_modes(room, large("posted, armed again: cancel"),
+                      a_callback_that_arms_again_meets_its_end<parts, true, false>);
+    explore_all_modes(room, large("posted, armed again: end"),
+                      a_callback_that_arms_again_meets_its_end<parts, true, true>);
+    explore_all_modes(room, {.name = "armed again elsewhere"}, a_waiter_is_armed_again_elsewhere<parts>);
+}
+
+TEST_CASE("an alarm that a hand clock has reached rings, though the clock is turned back", "[floor][explore]") {
+    explore_all_modes(room, {.name = "clock turned back"}, a_clock_is_turned_back<explored_sync>);
+}
+
 TEST_CASE("two threads with three operations each, and three with two", "[floor][explore]") {
     explore_all_modes(room, {.name = "tokens, 2 x 3"}, tokens_two_by_three<parts>);
     explore_all_modes(room, large("tokens, 3 x 2"), tokens_three_by_two<parts>);

@@ -51,6 +51,13 @@ public:
     template <class F>
     using waiter = plateau::waiter<F, sync>;
 
+    /// How the list of its waiters shows itself.
+    struct flag {
+        token_room* room;
+        bool raise() const noexcept { return Parts::must_wait(room->word_.fetch_or(waits, Parts::both) < one); }
+        void lower() const noexcept { room->word_.fetch_and(~waits, Parts::both); }
+    };
+
     explicit token_room(std::uint32_t tokens) noexcept : word_(tokens * one) {}
 
     bool try_acquire() noexcept {
@@ -85,11 +92,6 @@ private:
     static constexpr std::uint32_t waits = 1, one = 2;
     using node = plateau::detail::park_node<sync>;
 
-    struct flag {
-        token_room* room;
-        bool raise() const noexcept { return Parts::must_wait(room->word_.fetch_or(waits, Parts::both) < one); }
-        void lower() const noexcept { room->word_.fetch_and(~waits, Parts::both); }
-    };
     struct verb {
         using sync = typename Parts::sync;
         using result_type = token_result;

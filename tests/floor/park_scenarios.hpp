@@ -232,6 +232,144 @@ void nudge_meets(scene& s) {
     s.check(!room.flagged(), "the flags are lowered behind the last waiters");
 }
 
+/// A thread waits for a value, with a token of a stop source and a deadline of a hand clock, and one is put: it is
+/// taken or still there.
+template <class Parts, unsigned Meets>
+void nudged_thread_meets(scene& s) {
+    using sync = typename Parts::sync;
+    mailbox<int, Parts> room;
+    plateau::basic_inplace_stop_source<sync> source;
+    plateau::basic_manual_clock<sync> clock;
+    auto reason = room_reason::closed;
+    s.thread("take", [&] { reason = room.take(source.get_token(), clock, patience_limit(time_point(1s))).reason(); });
+    s.thread("put", [&] { explore_check(room.try_put(7).has_value(), "an empty mailbox takes a value"); });
+    if constexpr ((Meets & cancel) != 0) s.thread("cancel", [&] { source.request_stop(); });
+    if constexpr ((Meets & deadline) != 0) s.thread("deadline", [&] { clock.advance(1s); });
+    s.run();
+    s.check(reason == room_reason::none || (reason == room_reason::cancelled && (Meets & cancel) != 0) ||
+                (reason == room_reason::timed_out && (Meets & deadline) != 0),
+            "a wait ends for a reason that was there");
+    s.check(room.try_take().has_value() == (reason != room_reason::none), "the value is taken, or still there");
+    s.check(!room.flagged(), "the flag is lowered behind the last waiter");
+}
+
+/// A value is put and taken by others, so the callback's nudge is for nothing; a cancel comes, or two. It is told once.
+template <class Parts, bool Posted>
+void a_nudge_for_nothing_meets_cancel(scene& s) {
+    using armed = plateau::waiter<note, typename Parts::sync>;
+    mailbox<int, Parts> room;
+    callback_log log;
+    explored_loop loop;
+    armed node(note{&log});
+    if constexpr (Posted) room.take_then(node, loop);
+    else room.take_then(node);
+    const auto actor = [&](const char* name, auto act) {
+        loop.enter();
+        s.thread(name, [&loop, act] {
+            act();
+            loop.leave();
+        });
+    };
+    actor("put", [&] { static_cast<void>(room.try_put(1)); });
+    actor("take", [&] { static_cast<void>(room.try_take()); });
+    actor("cancel", [&] { node.cancel(); });
+    if constexpr (Posted) s.thread("loop", [&] { loop.run(); });
+    s.run();
+    s.check(log.runs == 1 && !node.waiting(), "a cancelled wait ends, and is told once");
+    s.check(!room.flagged(), "the flag is lowered behind the last waiter");
+}
+
+/// Arms its waiter again when it first runs.
+template <class Parts>
+struct arms_again {
+    using armed = plateau::waiter<arms_again, typename Parts::sync>;
+    token_room<Parts>* room;
+    int* runs;
+    explored_loop* loop;
+    armed* const* self;
+    void operator()(plateau::result<void, room_reason>) const noexcept {
+        if (++*runs != 1) return;
+        if (loop != nullptr) room->acquire_then(**self, *loop);
+        else room->acquire_then(**self);
+    }
+};
+
+/// A callback arms its waiter again while it is cancelled, twice, or ended, elsewhere.
+template <class Parts, bool Posted, bool Ends>
+void a_callback_that_arms_again_meets_its_end(scene& s) {
+    token_room<Parts> room(0);
+    explored_loop loop;
+    int runs = 0;
+    typename arms_again<Parts>::armed* self = nullptr;
+    auto node = std::make_unique<typename arms_again<Parts>::armed>(
+        arms_again<Parts>{&room, &runs, Posted ? &loop : nullptr, &self});
+    self = node.get();
+    if constexpr (Posted) room.acquire_then(*node, loop);
+    else room.acquire_then(*node);
+    loop.enter();
+    s.thread("grant", [&] {
+        room.release();
+        loop.leave();
+    });
+    loop.enter();
+    s.thread("end", [&] {
+        if constexpr (Ends) {
+            node.reset();
+        } else {
+            node->cancel();
+            node->cancel();
+        }
+        loop.leave();
+    });
+    if constexpr (Posted) s.thread("loop", [&] { loop.run(); });
+    s.run();
+    if constexpr (!Ends) {
+        // Both cancels may have come before the second arming.
+        s.check(runs == (node->waiting() ? 1 : 2), "a callback runs once for each time it was armed, or still waits");
+        if (node->cancel()) loop.run();
+        s.check(runs == 2, "the second wait ends as well");
+    }
+    s.check(room.tokens() <= 1 && !room.flagged(), "the flag is lowered behind the last waiter");
+}
+
+/// Who has seen that the callback ran arms the waiter again, though the callback may not have returned.
+template <class Parts>
+void a_waiter_is_armed_again_elsewhere(scene& s) {
+    using sync = typename Parts::sync;
+    struct count {
+        explored_atomic<int>* told;
+        void operator()(plateau::result<void, room_reason>) const noexcept { told->fetch_add(1); }
+    };
+    token_room<Parts> room(0);
+    explored_atomic<int> told{0};
+    plateau::waiter<count, sync> node{count{&told}};
+    room.acquire_then(node);
+    s.thread("grant", [&] { room.release_some(2); });
+    s.thread("owner", [&] {
+        while (told.load() == 0) explored_sync::yield();
+        room.acquire_then(node);
+    });
+    s.run();
+    s.check(told == 2 && room.tokens() == 0, "it is served each time");
+}
+
+/// A clock is turned to an alarm's moment, and back by another: it has rung.
+template <class Sync>
+void a_clock_is_turned_back(scene& s) {
+    struct counted : plateau::detail::clock_alarm {
+        int rings = 0;
+    };
+    plateau::basic_manual_clock<Sync> clock;
+    counted alarm{
+        {time_point(5s), [](plateau::detail::clock_alarm& self) noexcept { ++static_cast<counted&>(self).rings; }}};
+    clock.enlist(alarm);
+    s.thread("forth", [&] { clock.set(time_point(10s)); });
+    s.thread("back", [&] { clock.set(time_point(2s)); });
+    s.run();
+    clock.withdraw(alarm);
+    s.check(alarm.rings == 1, "an alarm that was reached has rung, once");
+}
+
 // ---- operations by the number
 
 /// Two threads with three operations each on one token.

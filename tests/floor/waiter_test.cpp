@@ -24,6 +24,7 @@ using namespace plateau_test;
 using namespace std::chrono_literals;
 using plateau::time_point;
 using plateau::waiter;
+using plateau::detail::patience_limit;
 using token_result = plateau::result<void, room_reason>;
 using take_result = plateau::result<int, room_reason>;
 
@@ -150,6 +151,107 @@ TEST_CASE("a nudged callback that finds nothing waits again, and nobody is told"
     CHECK(taken == std::vector{2, -1});
 }
 
+TEST_CASE("a cancel that comes between a nudge and its look is told, unless there is something to take",
+          "[floor][unit]") {
+    box room;
+    loop on;
+    std::vector<room_reason> told;
+    waiter node{[&](take_result r) noexcept { told.push_back(r.reason()); }};
+    room.take_then(node, on);
+    REQUIRE(room.try_put(1));
+    REQUIRE(*room.try_take());
+    CHECK_FALSE(node.cancel());  // being served
+    on.run();
+    CHECK(told == std::vector{room_reason::cancelled});
+    room.take_then(node, on);
+    REQUIRE(room.try_put(2));
+    CHECK_FALSE(node.cancel());
+    on.run();
+    CHECK(told == std::vector{room_reason::cancelled, room_reason::none});
+    CHECK_FALSE(node.waiting());
+    CHECK_FALSE(room.flagged());
+}
+
+TEST_CASE("a wait that a callback has begun on its own waiter can be cancelled from within", "[floor][unit]") {
+    struct state {
+        tokens room{2};
+        std::vector<room_reason> told;
+        bool waited = false, cancelled = false;
+        struct arm_and_cancel {
+            state* self;
+            void operator()(token_result r) const noexcept {
+                self->told.push_back(r.reason());
+                if (self->told.size() > 1) return;
+                self->room.acquire_then(self->node);
+                self->waited = self->node.waiting();
+                self->cancelled = self->node.cancel();
+            }
+        };
+        waiter<arm_and_cancel> node{arm_and_cancel{this}};
+    };
+    state all;
+    all.room.acquire_then(all.node);
+    CHECK(all.waited);
+    CHECK(all.cancelled);
+    CHECK(all.told == std::vector{room_reason::none, room_reason::cancelled});
+    CHECK(all.room.tokens() == 1);
+}
+
+TEST_CASE("the end of a waiter inside the very look that serves it ends what it was served as well", "[floor][unit]") {
+    box room;
+    loop on;
+    int got = 0;
+    struct note_value {
+        int* got;
+        void operator()(take_result r) const noexcept { *got = r ? *r : -1; }
+    };
+    auto taker = std::make_unique<waiter<note_value>>(note_value{&got});
+    waiter putter{[&](box::put_result) noexcept { taker.reset(); }};
+    room.take_then(*taker, on);
+    REQUIRE(room.try_put(1));
+    room.put_then(putter, 2);
+    on.run();  // the taker takes 1, and that serves the putter, inline
+    CHECK(taker == nullptr);
+    CHECK(got == 0);
+    const auto left = room.try_take();
+    REQUIRE((left && *left));
+    CHECK(**left == 2);
+}
+
+TEST_CASE("the end of a coroutine inside the very look that serves it ends what it was served as well",
+          "[floor][unit]") {
+    box room;
+    loop on;
+    int got = 0;
+    const auto take = [](box& from, loop& where, int& into) -> detached {
+        if (auto value = co_await from.async_take(where)) into = *value;
+    };
+    std::optional<owned> taker(std::in_place, take(room, on, got));
+    waiter putter{[&](box::put_result) noexcept { taker.reset(); }};
+    REQUIRE(room.try_put(1));
+    room.put_then(putter, 2);
+    on.run();
+    CHECK_FALSE(taker.has_value());
+    CHECK(got == 0);
+    CHECK(room.try_take().has_value());
+}
+
+TEST_CASE("threads that were served are woken before any callback runs", "[floor][unit]") {
+    // The callback joins a thread that the same release has served, and behind it.
+    tokens room(0);
+    std::optional<std::thread> behind;
+    std::atomic<bool> served{false};
+    waiter node{[&](token_result) noexcept { behind->join(); }};
+    room.acquire_then(node);
+    behind.emplace([&] {
+        const patience_limit limit(time_point(plateau::forever) - 1s);  // by which it is seen in the list
+        served = static_cast<bool>(room.acquire(plateau::never_stop_token{}, plateau::steady_clock{}, limit));
+    });
+    while (!room.next_deadline()) std::this_thread::yield();
+    room.release_some(2);
+    CHECK(served);
+}
+
 TEST_CASE("a callback may arm its waiter again, as often as it likes, on no more stack", "[floor][unit]") {
     struct chain {
         tokens room{100'000};
@@ -237,6 +339,21 @@ TEST_CASE("arming a waiter that waits is a violation, and so is its end where it
               waiter node{[](token_result) noexcept {}};
               room.acquire_then(node);
               room.acquire_then(node);
+          }).says("plateau: a waiter waits for one thing at a time"));
+    CHECK(dies([] {
+              struct state {
+                  tokens room{3};
+                  struct arm_twice {
+                      state* self;
+                      void operator()(token_result) const noexcept {
+                          self->room.acquire_then(self->node);
+                          self->room.acquire_then(self->node);
+                      }
+                  };
+                  waiter<arm_twice> node{arm_twice{this}};
+              };
+              state all;
+              all.room.acquire_then(all.node);
           }).says("plateau: a waiter waits for one thing at a time"));
     CHECK(dies([] {
               tokens room(0);
