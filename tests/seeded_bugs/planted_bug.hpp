@@ -4,6 +4,16 @@
 /// A defect is a part in place of the shipped one: a policy, or one member function of a shipped template, specialised
 /// for a type of the defect's own (an explicit specialisation may name private members). The shipped headers have no
 /// switch for it, and no other type is touched.
+///
+/// Each belongs to a class of failures; there is a defect of every class:
+///     F1  a wrong result                       F8   not linearizable, out of order, lost or doubled
+///     F2  accounts that drift, bounds passed   F9   deadlock or re-entry through callbacks
+///     F3  a failed allocation breaks state     F10  use after the end, a second end
+///     F4  throwing user code breaks state      F11  a leak, or costs that grow
+///     F5  a data race                          F12  time: back, at its end, at a deadline
+///     F6  a wrong interleaving                 F13  overflow of sizes and weights
+///     F7  a lost wake-up                       F14  a stack that ends, a long pause
+///     S1  keys that a stranger chose
 #pragma once
 
 #include "seeded_bugs/shared_check.hpp"
@@ -23,7 +33,7 @@
 namespace plateau_test {
 
 struct planted_bug {
-    std::string_view failure_class;  ///< F1 to F14: what it would do to a user
+    std::string_view failure_class;  ///< of the table above
     std::string_view name;           ///< what is wrong, without the word " by "
     std::string_view test;           ///< the room and the name of the real case that runs the same check
     std::string_view says;           ///< words of what the test then says: it fails for this reason, and no other
