@@ -62,6 +62,11 @@ public:
     /// Before the node is enlisted.
     void set_deadline(time_point moment) noexcept { deadline_ = moment; }
 
+    /// What is asked for, and then what was given, in the terms of the room: the owner's before the node is enlisted,
+    /// the room's under the list's mutex while it is linked, the owner's again once it was completed.
+    [[nodiscard]] std::uint64_t cargo() const noexcept { return cargo_; }
+    void set_cargo(std::uint64_t what) noexcept { cargo_ = what; }
+
 protected:
     /// A phase, and what others have asked for meanwhile: `leaving`, its owner is at its end; `revoked`, cancel came
     /// while it was being served or between two waits.
@@ -128,6 +133,7 @@ private:
     bool linked_ = false;                                           // under the list's mutex
     wake outcome_ = wake::nudged;
     time_point deadline_ = (time_point::max)();
+    std::uint64_t cargo_ = 0;
 };
 
 /// The node of a thread that sleeps. It serves one sleep.
