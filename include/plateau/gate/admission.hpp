@@ -6,7 +6,6 @@
 #include <plateau/gate/options.hpp>
 #include <plateau/gate/permit.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <string_view>
@@ -76,7 +75,8 @@ public:
         if (reason_ == shed_reason::none || reason_ == shed_reason::too_large) return milliseconds(0);
         if (retry_ms_ == 0) {
             const auto asked = refused_by_ != nullptr ? refused_by_->operate.retry(*refused_by_) : milliseconds(1'000);
-            retry_ms_ = static_cast<std::uint32_t>(std::clamp<milliseconds::rep>(asked.count(), 1, 60'000));
+            const auto least = asked.count() < 1 ? 1 : asked.count();
+            retry_ms_ = static_cast<std::uint32_t>(least > 60'000 ? 60'000 : least);
         }
         return milliseconds(retry_ms_);
     }

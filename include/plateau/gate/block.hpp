@@ -18,7 +18,6 @@
 #include <plateau/gate/stats.hpp>
 #include <plateau/gate/word.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -85,14 +84,14 @@ public:
     template <class... Parts>
     explicit gate_block(const gate_options& chosen, Parts&&... parts)
         : core(operations),
+          lot_(draw_seed().first),
           bound_(checked(chosen).max_in_flight),
           budget_(held_budget(chosen.max_bytes)),
           max_queue_(chosen.max_queue.value_or(2 * chosen.max_in_flight)),
           max_wait_(chosen.max_wait),
           limit_(copied_part<limit_type>(std::forward<Parts>(parts)...)),
           retry_(copied_part<retry_type>(std::forward<Parts>(parts)...)),
-          clock_(std::in_place, std::forward<Parts>(parts)...),
-          lot_(draw_seed().first) {
+          clock_(std::in_place, std::forward<Parts>(parts)...) {
         static_assert((is_one_of<Parts, limit_type, retry_type, clock_type> && ...),
                       "plateau: after the options come parts of this gate's policies: a limit, a retry, a clock");
     }
@@ -184,15 +183,16 @@ public:
         const auto waits = queue.next_deadline();
         const auto drained = drains.next_deadline();
         if (!waits || !drained) return waits ? waits : drained;
-        return (std::min)(*waits, *drained);
+        return *waits < *drained ? *waits : *drained;
     }
 
     // ---- bounds
 
     void set_limit(std::uint32_t permits) noexcept {
+        const std::uint32_t held = permits < gate_word::max_count ? permits : gate_word::max_count;
         serve_with([&](session&) {
-            bound_.store((std::min)(permits, gate_word::max_count), std::memory_order_relaxed);  // under the mutex,
-            return true;                                                                         // as who waits looks
+            bound_.store(held, std::memory_order_relaxed);  // under the mutex, as who waits looks
+            return true;
         });
     }
     void set_max_bytes(std::size_t bytes) noexcept {
@@ -204,7 +204,9 @@ public:
     [[nodiscard]] std::uint32_t limit() const noexcept {
         const std::uint32_t bound = bound_.load(std::memory_order_relaxed);
         if constexpr (std::is_same_v<limit_type, fixed_limit>) return bound;
-        else return (std::min)(bound, (std::max)(std::uint32_t{1}, limit_.limit()));
+        const std::uint32_t asked = limit_.limit();
+        const std::uint32_t least = asked == 0 ? 1 : asked;
+        return least < bound ? least : bound;
     }
     [[nodiscard]] std::size_t max_bytes() const noexcept {
         return static_cast<std::size_t>(budget_.load(std::memory_order_relaxed));
@@ -328,7 +330,7 @@ private:
         return chosen;
     }
     [[nodiscard]] static std::uint64_t held_budget(std::size_t bytes) noexcept {
-        return (std::min)(static_cast<std::uint64_t>(bytes), gate_word::max_bytes);
+        return bytes < gate_word::max_bytes ? bytes : gate_word::max_bytes;
     }
 
     [[nodiscard]] shed_reason shut_or(shed_reason why) const noexcept {

@@ -11,7 +11,6 @@
 #include <plateau/gate/options.hpp>
 #include <plateau/gate/word.hpp>
 
-#include <algorithm>
 #include <climits>
 #include <cstdint>
 #include <optional>
@@ -36,14 +35,13 @@ public:
 
     /// When the wait ends that begins now. The clock is read where there is an end.
     [[nodiscard]] time_point end_of_wait() noexcept {
-        const time_point wait_ends = wait_ == forever
-                                         ? (time_point::max)()
-                                         : saturating_add(block_->time_source().now(), (std::max)(wait_, duration{}));
-        return end_of_wait(wait_ends);
+        if (wait_ == forever) return end_of_wait((time_point::max)());
+        const duration wait = wait_ > duration::zero() ? wait_ : duration::zero();
+        return end_of_wait(saturating_add(block_->time_source().now(), wait));
     }
     [[nodiscard]] time_point end_of_wait(time_point wait_ends) noexcept {
         by_deadline_ = deadline_ <= wait_ends && deadline_ != (time_point::max)();
-        return (std::min)(deadline_, wait_ends);
+        return deadline_ < wait_ends ? deadline_ : wait_ends;
     }
 
     std::optional<result_type> attempt() noexcept {
