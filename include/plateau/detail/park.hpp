@@ -279,7 +279,7 @@ protected:
             const std::uint32_t at = seen & base::phase;
             if (at == base::idle) return;
             if (at == base::waiting) {
-                if (this->change(base::waiting, base::claimed)) return this->help(chore::forget);
+                if (this->claim(wake::cancelled)) return this->help(chore::forget);
             } else if (at == base::claimed && this->drop_from_own_chain()) {
                 return this->help(chore::hand_on);
             } else if (at != base::claimed && runner_.load(std::memory_order_relaxed) == Sync::thread_id()) {
