@@ -106,11 +106,13 @@ public:
         // One comparison for the count and all flags: they stand above it.
         const std::uint64_t end = std::uint64_t{limit()} << gate_word::bytes_bits;
         std::uint64_t seen = this->word.load(std::memory_order_relaxed);
-        do {
+        for (;;) {
             if (seen >= end || gate_word::bytes(seen) + bytes > budget) [[unlikely]]
                 return why_not(seen);
-        } while (!this->word.compare_exchange_weak(seen, seen + gate_word::one + bytes, std::memory_order_acquire,
-                                                   std::memory_order_relaxed));
+            if (this->word.compare_exchange_weak(seen, seen + gate_word::one + bytes, std::memory_order_acquire,
+                                                 std::memory_order_relaxed)) [[likely]]
+                break;
+        }
         note_admitted(gate_word::count(seen) + 1);
         return shed_reason::none;
     }
@@ -349,7 +351,8 @@ private:
                 raise_peak(out);
         }
     }
-    PLATEAU_COLD void raise_peak(std::uint32_t out) noexcept {
+    // Not declared cold: what leads to a cold call is laid out as cold itself, and every admission leads here.
+    [[gnu::noinline]] void raise_peak(std::uint32_t out) noexcept {
         std::uint32_t highest = peak_.load(std::memory_order_relaxed);
         while (highest < out && !peak_.compare_exchange_weak(highest, out, std::memory_order_relaxed)) {}
     }
