@@ -132,9 +132,12 @@ public:
 
     /// Announces a request that is linked behind all others. Returns: whether it must wait.
     [[nodiscard]] bool announce(std::uint64_t bytes) noexcept {
-        const std::uint64_t seen = this->word.fetch_or(gate_word::waiters, std::memory_order_acq_rel);
         const std::uint32_t before = queued_.load(std::memory_order_relaxed);  // written under the mutex only
         const std::uint64_t budget = budget_.load(std::memory_order_relaxed);
+        // Who need not wait raises no flag: it would turn others away.
+        if (before == 0 && gate_word::fits(this->word.load(std::memory_order_acquire), bytes, limit(), budget))
+            return false;
+        const std::uint64_t seen = this->word.fetch_or(gate_word::waiters, std::memory_order_acq_rel);
         if ((seen & gate_word::shut) != 0 || bytes > budget || before >= max_queue_) return false;
         if (before == 0 && gate_word::fits(seen, bytes, limit(), budget)) return false;
         queued_.store(before + 1, std::memory_order_relaxed);
