@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "gate/gate_checks.hpp"
 #include "gate/gate_requests.hpp"
 #include "tools/catch.hpp"
 #include "tools/death.hpp"
@@ -195,6 +196,7 @@ TEST_CASE("a limit policy that answers nonsense is held between 1 and max_in_fli
 }
 
 TEST_CASE("bytes that a permit gives back early are there for others", "[gate][unit]") {
+    passes(bytes_given_back_early_let_others_in<plateau::gate_policies>);
     plateau::gate door{{.max_in_flight = 3, .max_bytes = 10}};
     auto big = door.try_admit({.bytes = 8});
     auto line = line_up(door, 1, 6);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "gate/gate_checks.hpp"
 #include "gate/gate_requests.hpp"
 #include "tools/catch.hpp"
 
@@ -75,17 +76,8 @@ TEST_CASE("requests are admitted in the order in which they came", "[gate][unit]
     CHECK(door.stats().in_flight == 0);
 }
 
-TEST_CASE("a newcomer does not pass a request that waits, though he would fit", "[gate][unit]") {
-    plateau::gate door{{.max_in_flight = 10, .max_bytes = 10}};
-    auto held = door.try_admit({.bytes = 6});
-    auto line = line_up(door, 1, 8);
-    CHECK(door.try_admit({.bytes = 1}).reason() == shed_reason::bytes);
-    request light;
-    door.admit_then(light.node, {.bytes = 1});
-    CHECK_FALSE(light.answered());
-    held->release();
-    CHECK(line[0]->admitted());
-    CHECK(light.admitted());
+TEST_CASE("a newcomer does not pass a request that waits", "[gate][unit]") {
+    passes(nobody_passes_who_waits<plateau::gate_policies>);
 }
 
 TEST_CASE("a steady stream of light requests does not starve a heavy one", "[gate][unit]") {
@@ -145,6 +137,7 @@ TEST_CASE("those who fit go on when the heavy one before them gives up", "[gate]
 }
 
 TEST_CASE("a full queue refuses the newcomer, and nobody who waits", "[gate][unit]") {
+    passes(a_full_queue_refuses_the_newcomer<plateau::gate_policies>);
     plateau::gate door{{.max_in_flight = 1, .max_queue = 2}};
     auto held = door.try_admit();
     auto line = line_up(door, 3);
