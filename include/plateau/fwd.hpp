@@ -84,6 +84,28 @@ class lru_cache;
 template <class K, class V, class Policies = concurrent_cache_policies>
 class concurrent_lru_cache;
 
+// gate
+struct gate_options;
+struct admit_options;
+struct gate_stats;
+struct fixed_limit;
+struct fifo;
+struct constant_retry;
+struct gate_policies;
+enum class shed_reason : unsigned char;
+enum class drain_reason : unsigned char;
+class drain_result;
+class header_value;
+template <class Sync = default_sync>
+class basic_permit;
+using permit = basic_permit<>;
+template <class Sync = default_sync>
+class basic_admission;
+using admission = basic_admission<>;
+template <class Policies = gate_policies>
+class basic_gate;
+using gate = basic_gate<>;
+
 // watch
 struct ledger_options;
 struct account_options;

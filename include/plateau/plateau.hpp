@@ -4,6 +4,7 @@
 /// plateau: memory that rises while a service warms up, and then stays flat.
 
 #include <plateau/cache.hpp>  // maps that forget: bounded by entries, bytes and time
+#include <plateau/gate.hpp>   // requests that a service can carry, and no more: permits, a short queue, 503
 #include <plateau/watch.hpp>  // knowing: exact accounts, memory samples, a verdict, a declared ceiling
 
 #include <plateau/executor.hpp>  // the ground floor that the rooms' signatures speak of
