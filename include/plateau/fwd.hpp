@@ -120,4 +120,15 @@ struct soak_report;
 template <class Stats>
 class named_stats;
 
+// support
+struct event_options;
+struct event_policies;
+struct event_stats;
+enum class subscribe_reason : unsigned char;
+class subscription;
+template <class Policies, class... Args>
+class basic_event;
+template <class... Args>
+using event = basic_event<event_policies, Args...>;
+
 PLATEAU_NAMESPACE_END
