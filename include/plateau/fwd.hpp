@@ -84,6 +84,22 @@ class lru_cache;
 template <class K, class V, class Policies = concurrent_cache_policies>
 class concurrent_lru_cache;
 
+// arena
+struct arena_pool_options;
+struct arena_options;
+struct arena_policies;
+struct arena_pool_stats;
+struct arena_stats;
+enum class arena_reason : unsigned char;
+class limit_exceeded;
+template <class Policies = arena_policies>
+class basic_arena_pool;
+using arena_pool = basic_arena_pool<>;
+class request_arena;
+class checkpoint;
+template <class T>
+class arena_allocator;
+
 // watch
 struct ledger_options;
 struct account_options;

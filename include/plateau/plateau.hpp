@@ -3,6 +3,7 @@
 
 /// plateau: memory that rises while a service warms up, and then stays flat.
 
+#include <plateau/arena.hpp>  // a request's memory: one bound, one end
 #include <plateau/cache.hpp>  // maps that forget: bounded by entries, bytes and time
 #include <plateau/watch.hpp>  // knowing: exact accounts, memory samples, a verdict, a declared ceiling
 
