@@ -96,6 +96,15 @@ template <class Policies = arena_policies>
 class basic_arena_pool;
 using arena_pool = basic_arena_pool<>;
 class request_arena;
+struct scope_options;
+struct scope_policies;
+struct scope_stats;
+template <class Policies = scope_policies>
+class basic_scope_token;
+template <class Policies = scope_policies>
+class basic_request_scope;
+using scope_token = basic_scope_token<>;
+using request_scope = basic_request_scope<>;
 class checkpoint;
 template <class T>
 class arena_allocator;

@@ -38,6 +38,8 @@ struct arena_window {
     [[nodiscard]] std::size_t room() const noexcept { return end - at; }
 };
 
+struct arena_host;
+
 /// As `T(args...)`, and `T{args...}` for aggregates where the compiler has no parentheses for them.
 template <class T, class... Args>
 T* construct_in(void* memory, Args&&... args) {
@@ -305,6 +307,26 @@ public:
     }
 
 private:
+    friend struct detail::arena_host;
+
+    /// An arena that lies in the first of its own blocks, as a scope's does: that run has the serial 0, which no `reset`
+    /// gives back, and its free room is `room`. Its owner gives it back.
+    request_arena(detail::block_source& source, const arena_options& bounds, detail::block_run& first,
+                  const detail::arena_window& room) noexcept
+        : current_(room),
+          runs_(&first),
+          source_(source),
+          block_bytes_(source.block_bytes()),
+          max_blocks_(bounds.max_bytes < block_bytes_ ? 1 : bounds.max_bytes / block_bytes_),
+          max_bytes_(bounds.max_bytes),
+          large_bytes_(bounds.large_bytes),
+          held_(first.blocks),
+          first_room_(room) {
+        first.next = nullptr;
+        first.serial = 0;
+        poison_room();
+    }
+
     struct refill {
         void* memory;
         arena_reason reason;
@@ -538,8 +560,9 @@ private:
     void end() noexcept {
         run_cleanups(nullptr);
         give_back_runs(0);
-        current_ = {};
+        current_ = first_room_;
         spare_ = {};
+        poison_room();
         verify();
     }
 
@@ -604,6 +627,7 @@ private:
     mutable std::uint64_t marked_runs_ = 0;  // the youngest run that any mark knows
     std::size_t forgotten_count_ = 0;
     forgotten_range forgotten_[max_forgotten];
+    const detail::arena_window first_room_;  // of a run that the arena itself lies in
     bool ending_ = false;
 };
 

@@ -4,16 +4,15 @@
 #include <plateau/config.hpp>
 
 #include <concepts>
-#include <utility>
 
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
 
-/// Something that somebody else has to end. Whoever holds the pointer calls `run` once; after that the link may be
-/// gone.
+/// Something that somebody else has to end: whoever holds it calls `run` once, after which it may be gone.
 struct end_link {
     void (*run)(end_link&) noexcept = nullptr;
-    end_link* next = nullptr;  ///< the one that was added before; of the list that holds it
+    end_link* next = nullptr;   ///< the one that was added before
+    end_link** link = nullptr;  ///< what points here; null when it is in no list
 };
 
 /// What ends with its owner, newest first. It owns no memory: each link stands in the object that it ends.
@@ -27,18 +26,27 @@ public:
 
     [[nodiscard]] bool ended() const noexcept { return ended_; }
 
-    /// Expects: not ended.
     void add(end_link& link) noexcept {
         PLATEAU_EXPECTS(!ended_, "what has ended takes nothing that is to end with it");
         link.next = newest_;
+        link.link = &newest_;
+        if (newest_ != nullptr) newest_->link = &link.next;
         newest_ = &link;
+    }
+    /// Effects: takes off what ends by itself. Of one in no list: nothing.
+    static void remove(end_link& link) noexcept {
+        if (link.link == nullptr) return;
+        *link.link = link.next;
+        if (link.next != nullptr) link.next->link = link.link;
+        link.link = nullptr;
     }
 
     /// Effects: ends everything, and takes no more.
     void end() noexcept {
         ended_ = true;
         while (newest_ != nullptr) {
-            end_link& link = *std::exchange(newest_, newest_->next);
+            end_link& link = *newest_;
+            remove(link);
             link.run(link);
         }
     }
