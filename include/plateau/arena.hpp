@@ -16,6 +16,7 @@
 /// |-----------------|------------------------------------------------------------------------------|
 /// | arena_pool      | the memory of all requests: one hard bound, retention that follows the need  |
 /// | request_arena   | the memory of one request: allocate, create, defer; one end                  |
+/// | request_scope   | the request itself: its arena, its listeners, its cancellation; one end      |
 /// | arena_vector... | containers that lie in it, and cannot be stored in what outlives the request |
 ///
 /// How it is built, from the ground up: superblock_table.hpp knows which blocks are free and which hold memory;
@@ -30,3 +31,4 @@
 #include <plateau/arena/limits.hpp>
 #include <plateau/arena/pool_options.hpp>
 #include <plateau/arena/request_arena.hpp>
+#include <plateau/arena/request_scope.hpp>

@@ -7,6 +7,8 @@
 #include <plateau/cache.hpp>  // maps that forget: bounded by entries, bytes and time
 #include <plateau/watch.hpp>  // knowing: exact accounts, memory samples, a verdict, a declared ceiling
 
+#include <plateau/support/subscription.hpp>  // events whose listeners have an end
+
 #include <plateau/executor.hpp>  // the ground floor that the rooms' signatures speak of
 #include <plateau/literals.hpp>
 #include <plateau/result.hpp>
