@@ -312,7 +312,7 @@ public:
     template <class T, class... Args>
     T& attach(Args&&... args) PLATEAU_LIFETIMEBOUND {
         static_assert(std::is_object_v<T> && !std::is_const_v<T>, "plateau: attach<T>: T is a plain object type");
-        return arena().template create<attached<T>>(state_, std::forward<Args>(args)...).value;
+        return arena().template create<attached<T>>(state_, std::forward<Args>(args)...).object;
     }
     /// Returns: the newest attached T that is alive, or null. Complexity: O(attached objects).
     template <class T>
@@ -383,16 +383,25 @@ private:
     struct attached : detail::attachment {
         template <class... Args>
         explicit attached(state& of, Args&&... args)
-            : attachment{&detail::type_mark<T>, nullptr, nullptr}, owner(of), value(std::forward<Args>(args)...) {
-            attachment::value = std::addressof(value);
+            : attachment{&detail::type_mark<T>, nullptr, nullptr},
+              owner(of),
+              object(made(std::forward<Args>(args)...)) {
+            value = std::addressof(object);
             older = std::exchange(of.newest_attachment(), this);
         }
         attached(const attached&) = delete;
         attached& operator=(const attached&) = delete;
         ~attached() { owner.newest_attachment() = older; }  // the newest ends first
 
+        /// As construct_in, for a member.
+        template <class... Args>
+        static T made(Args&&... args) {
+            if constexpr (std::is_constructible_v<T, Args...>) return T(std::forward<Args>(args)...);
+            else return T{std::forward<Args>(args)...};
+        }
+
         state& owner;
-        T value;
+        T object;
     };
 
     friend detail::end_list& ends_of(basic_request_scope& scope) noexcept { return scope.state_.ends(); }
@@ -402,7 +411,7 @@ private:
         return {.max_bytes = chosen.max_bytes};
     }
 
-    PLATEAU_NO_UNIQUE_ADDRESS detail::shared_part<const clock_type> clock_;
+    PLATEAU_NO_UNIQUE_ADDRESS detail::shared_part<clock_type> clock_;
     state& state_;
 };
 
