@@ -226,7 +226,7 @@ TEST_CASE("a shared parent has no callbacks left after each request", "[arena][u
     for (int i = 0; i < 100; ++i) {
         request_scope request{pool};
         const auto pass_on = [&request]() noexcept { request.cancel(); };
-        request.attach<plateau::inplace_stop_callback<decltype(pass_on)>>(parent.get_token(), pass_on);
+        const plateau::inplace_stop_callback<decltype(pass_on)> told(parent.get_token(), pass_on);
         request.on_cancel([&]() noexcept { ++cancelled; });
         if (i == 98) parent.request_stop();
     }

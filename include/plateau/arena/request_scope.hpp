@@ -248,8 +248,11 @@ private:
 ///          where they cannot.
 /// Deadline `stop_requested()` and `deadline()` know of it; the stop token does not, for that would take a thread. A
 ///          wait takes both: `admit_until(args, request.deadline(), request.get_stop_token())`.
-/// Thread safety  `cancel`, `stop_requested`, `get_stop_token` and `deadline` from any thread until step 4 is over; the
-///          rest by one thread at a time; which one may change.
+/// Thread safety  `cancel`, `stop_requested`, `get_stop_token` and `deadline` from any thread, the rest by one thread
+/// at a
+///          time; which one may change. Whoever cancels from elsewhere (a table of connections, a parent's stop
+///          callback) is made to forget the request before the scope object goes: by an object that is declared after
+///          the scope, or, in a request without tokens, by a deferred call.
 /// Not movable: what it hands out refers to it. `arena()` of a temporary does not compile.
 /// Blocks   the end: while another thread is inside a callback or a listener of the request.
 template <class Policies>
