@@ -10,8 +10,7 @@
 
 #include <concepts>
 #include <cstddef>
-#include <functional>
-#include <memory>
+#include <memory_resource>
 #include <string>
 #include <type_traits>
 #include <unordered_map>

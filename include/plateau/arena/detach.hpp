@@ -4,7 +4,6 @@
 #include <plateau/arena/containers.hpp>
 #include <plateau/arena_bound.hpp>
 #include <plateau/config.hpp>
-#include <plateau/owned_bytes.hpp>
 
 #include <cstddef>
 #include <optional>
@@ -39,6 +38,12 @@ struct call {
 }
 
 template <class T>
+concept array_shaped = requires(const T& items) {
+    typename T::allocator_type;
+    items.data();
+    items.capacity();
+};
+template <class T>
 concept map_shaped = requires(const T& items) {
     typename T::key_type;
     typename T::mapped_type;
@@ -50,6 +55,10 @@ template <class T>
 inline constexpr bool is_span = false;
 template <class T, std::size_t N>
 inline constexpr bool is_span<std::span<T, N>> = true;
+template <class T>
+inline constexpr bool is_optional_value = false;
+template <class T>
+inline constexpr bool is_optional_value<std::optional<T>> = true;
 template <class T>
 inline constexpr bool is_pair = false;
 template <class A, class B>
@@ -84,11 +93,11 @@ template <class T>
         return detach_lookup::call{}(value);
     } else if constexpr (std::is_convertible_v<const T&, std::string_view>) {
         return std::string(static_cast<std::string_view>(value));
-    } else if constexpr (vector_shaped<T> || is_span<T>) {
+    } else if constexpr (array_shaped<T> || is_span<T>) {
         return detach_elements(value);
     } else if constexpr (map_shaped<T>) {
         return detach_map(value);
-    } else if constexpr (is_optional<T>) {
+    } else if constexpr (is_optional_value<T>) {
         using owned = decltype(detach_value(*value));
         return value ? std::optional<owned>(detach_value(*value)) : std::optional<owned>();
     } else if constexpr (is_pair<T>) {

@@ -165,11 +165,7 @@ public:
         n += n == 0;
         detail::poison(p, n);
         const auto at = reinterpret_cast<std::uintptr_t>(p);
-        if (at + n + redzone == current_.at) [[likely]]
-            current_.at = at;
-        else if (n > large_bytes_) give_back_large(at, n);
-        else if (at + n + redzone == spare_.at) spare_.at = at;
-        else if (n > spare_.room()) spare_ = {at, at + n + redzone};
+        if (n <= large_bytes_ || !give_back_run(at, n)) give_back_room(at, n);
     }
 
     // ---- objects
@@ -243,8 +239,8 @@ public:
 
     // ---- going back
 
-    /// Returns: this moment. Up to 4 loops of `mark` and `rewind` may be nested in each other; marks between two outer
-    /// loops are refused beyond that.
+    /// Returns: this moment. Loops of `mark` and `rewind` may be nested four deep; in deeper ones `rewind` may refuse
+    /// marks of the loops in between.
     [[nodiscard]] checkpoint mark() const noexcept {
         checkpoint here;
         here.arena_ = this;
@@ -309,8 +305,8 @@ public:
 private:
     friend struct detail::arena_host;
 
-    /// An arena that lies in the first of its own blocks, as a scope's does: that run has the serial 0, which no `reset`
-    /// gives back, and its free room is `room`. Its owner gives it back.
+    /// An arena that lies in the first of its own blocks, as a scope's does: that run has the serial 0, which no
+    /// `reset` gives back, and its free room is `room`. Its owner gives it back.
     request_arena(detail::block_source& source, const arena_options& bounds, detail::block_run& first,
                   const detail::arena_window& room) noexcept
         : current_(room),
@@ -499,18 +495,21 @@ private:
         return true;
     }
 
+    void give_back_room(std::uintptr_t at, std::size_t n) noexcept {
+        if (detail::arena_window* const behind = room_behind(at + n + redzone)) behind->at = at;
+        else if (n > spare_.room()) spare_ = {at, at + n + redzone};
+    }
+
     /// A large object that is all there is in its run: the run goes back to the pool, unless a mark is as young.
-    PLATEAU_COLD void give_back_large(std::uintptr_t at, std::size_t n) noexcept {
+    /// Returns: whether it did.
+    PLATEAU_COLD bool give_back_run(std::uintptr_t at, std::size_t n) noexcept {
         detail::block_run** link = &runs_;
         while (*link != nullptr && !lies_in({at, at + n}, **link)) link = &(*link)->next;
-        if (*link == nullptr) return;
+        if (*link == nullptr) return false;
         detail::block_run& run = **link;
         detail::arena_window* const rest = room_after(at + n + redzone, inside(run).end);
         const bool alone = at == inside(run).at && (rest != nullptr || run.closed);
-        if (!alone || run.serial <= marked_runs_) {
-            if (n > spare_.room()) spare_ = {at, at + n + redzone};
-            return;
-        }
+        if (!alone || run.serial <= marked_runs_) return false;
         if (rest == &current_) current_ = spare_;
         if (rest != nullptr) spare_ = {};
         held_ -= run.blocks;
@@ -518,6 +517,7 @@ private:
         run.next = nullptr;
         source_.give_back(&run, runs_ == nullptr);
         verify();
+        return true;
     }
     [[nodiscard]] detail::arena_window* room_after(std::uintptr_t at, std::uintptr_t end) noexcept {
         if (current_.at == at && current_.end == end) return &current_;
