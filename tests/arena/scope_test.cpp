@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "arena/scope_checks.hpp"
+#include "support/subscription_checks.hpp"
 #include "tools/catch.hpp"
 #include "tools/death.hpp"
 #include "tools/new_witness.hpp"
+#include "tools/threads.hpp"
 
 #include <plateau/arena.hpp>
 #include <plateau/clock.hpp>
@@ -29,6 +31,9 @@ namespace {
 
 constexpr std::size_t block = 65'536;
 
+struct quiet_listeners : plateau::event_policies {
+    static void warn(const char*) noexcept {}
+};
 struct by_hand : plateau::scope_policies {
     using clock = plateau::manual_clock;
 };
@@ -307,6 +312,26 @@ TEST_CASE("a request in its end gives no tokens", "[arena][unit]") {
         request.defer([&]() noexcept { static_cast<void>(request.keep_alive()); });
     });
     CHECK(end.says("a request that has ended is not kept alive"));
+}
+
+TEST_CASE("a hundred thousand deferred calls, attachments and listeners end on a small stack", "[arena][unit]") {
+    constexpr int many = 100'000;
+    plateau::arena_pool pool;
+    event_of<quiet_listeners> happens{{.max_listeners = many}};
+    int ended = 0;
+    run_on_stack(256 * 1'024, [&] {
+        request_scope request{pool, {.max_bytes = 256U << 20U}};
+        for (int i = 0; i < many; ++i) {
+            request.defer([&]() noexcept { ++ended; });
+            request.attach<std::string>(32, 'x');
+            request.on_cancel([&]() noexcept { ++ended; });
+            if (happens.subscribe(request, [] {}) != plateau::subscribe_reason::none) ++ended;
+        }
+        request.cancel();
+    });
+    CHECK(ended == 2 * many);
+    CHECK(happens.stats().listeners == 0);
+    CHECK(pool.stats().in_use_bytes == 0);
 }
 
 TEST_CASE("scopes and tokens are what they say", "[arena][unit]") {

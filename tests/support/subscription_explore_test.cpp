@@ -33,9 +33,11 @@ TEST_CASE("an event, a subscription and a scope end at the same time", "[support
                       an_event_ends_in_its_emission_beside_who_listens<explored_events>);
 }
 
-TEST_CASE("two threads subscribe where there is room for one, and for two", "[support][explore]") {
-    explore_all_modes("support", {.name = "event, one place", .preemptions = 6},
-                      [](scene& s) { two_subscribe_at_the_bound<explored_events>(s, 1); });
-    explore_all_modes("support", {.name = "event, two places", .preemptions = 6},
-                      [](scene& s) { two_subscribe_at_the_bound<explored_events>(s, 2); });
+TEST_CASE("threads subscribe where there is room for one, and for two", "[support][explore]") {
+    explore_all_modes("support", {.name = "event, two for one place", .preemptions = 6},
+                      [](scene& s) { some_subscribe_at_the_bound<explored_events>(s, 2, 1); });
+    explore_all_modes("support", {.name = "event, two for two places", .preemptions = 6},
+                      [](scene& s) { some_subscribe_at_the_bound<explored_events>(s, 2, 2); });
+    explore_all_modes("support", {.name = "event, three for two places", .preemptions = 4},
+                      [](scene& s) { some_subscribe_at_the_bound<explored_events>(s, 3, 2); });
 }

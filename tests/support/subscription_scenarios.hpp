@@ -121,22 +121,28 @@ void an_event_ends_in_its_emission_beside_who_listens(scene& s) {
     s.check(later == 0, "after the end nobody is called");
 }
 
-/// Two threads subscribe where one page, or none, is missing.
+/// Threads subscribe where a page, or room, is missing; each emits to itself, and ends.
 template <class Policies>
-void two_subscribe_at_the_bound(scene& s, std::size_t bound) {
+void some_subscribe_at_the_bound(scene& s, std::size_t threads, std::size_t bound) {
+    static constexpr const char* names[] = {"a", "b", "c"};
     event_of<Policies, int> happens{{.max_listeners = bound}};
-    int taken[2] = {};
-    int calls[2] = {};
-    for (std::size_t i = 0; i < 2; ++i) {
-        s.thread(i == 0 ? "a" : "b", [&, i] {
-            const auto one = happens.subscribe([&, i](int who) { calls[i] += who == static_cast<int>(i); });
+    int taken[3] = {};
+    int calls[3] = {};
+    for (std::size_t i = 0; i < threads; ++i) {
+        s.thread(names[i], [&, i] {
+            const int me = static_cast<int>(i);
+            const auto one = happens.subscribe([&calls, i, me](int who) { calls[i] += who == me; });
             taken[i] += one ? 1 : 0;
-            if (one) happens.emit(static_cast<int>(i));
+            if (one) happens.emit(me);
         });
     }
     s.run();
-    s.check(taken[0] + taken[1] >= (bound > 1 ? 2 : 1), "as many as there is room for are taken");
-    s.check(calls[0] == taken[0] && calls[1] == taken[1], "an emission reaches who subscribed before it");
+    std::size_t all = 0;
+    for (std::size_t i = 0; i < threads; ++i) {
+        all += static_cast<std::size_t>(taken[i]);
+        s.check(calls[i] == taken[i], "an emission reaches who subscribed before it");
+    }
+    s.check(all >= (bound < threads ? bound : threads), "as many as there is room for are taken");
     happens.check_invariants();
 }
 
