@@ -106,6 +106,7 @@ class basic_request_scope;
 using scope_token = basic_scope_token<>;
 using request_scope = basic_request_scope<>;
 class checkpoint;
+struct arena_key_equal;
 template <class T>
 class arena_allocator;
 

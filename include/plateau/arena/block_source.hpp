@@ -18,7 +18,7 @@ struct alignas(16) block_run {
     std::size_t blocks;
     std::uint32_t region;  ///< the superblock's place in the pool's table; `own_mapping` when it has none
     std::uint16_t first;   ///< the first block's place in the superblock
-    bool closed;           ///< the arena gave up what was left of the run when its first object was in it
+    bool closed;           ///< nothing but the first object is in it, and nothing more will be put there
 
     static constexpr std::uint32_t own_mapping = UINT32_MAX;
 };

@@ -30,10 +30,12 @@ struct arena_cleanup {
     void (*run)(arena_cleanup&) noexcept = nullptr;
 };
 
-/// Free room in an arena: [at, end).
+/// Free room in an arena: [at, end). Where it is the end of a run, it knows which, and where it began.
 struct arena_window {
     std::uintptr_t at = 0;
     std::uintptr_t end = 0;
+    std::uintptr_t from = 0;
+    block_run* run = nullptr;
 
     [[nodiscard]] std::size_t room() const noexcept { return end - at; }
 };
@@ -448,7 +450,9 @@ private:
         add(*got.run);
         detail::arena_window fresh = inside(*got.run);
         void* const memory = take_from(fresh, n, align);
-        got.run->closed = !keep_room(fresh);
+        fresh.from = fresh.at;
+        fresh.run = got.run;
+        keep_room(fresh);
         verify();
         return {memory, arena_reason::none};
     }
@@ -471,16 +475,12 @@ private:
         return room.at >= all.at && room.end <= all.end && room.at <= room.end;
     }
 
-    /// Of three pieces of free room the smallest is given up. Returns: whether that is not the fresh one.
-    bool keep_room(const detail::arena_window& fresh) noexcept {
-        if (fresh.room() > current_.room()) {
-            if (current_.room() > spare_.room()) spare_ = current_;
-            current_ = fresh;
-            return true;
-        }
-        if (fresh.room() <= spare_.room()) return false;
-        spare_ = fresh;
-        return true;
+    /// Of three pieces of free room the smallest is given up.
+    void keep_room(detail::arena_window room) noexcept {
+        if (room.room() > current_.room()) std::swap(room, current_);
+        if (room.room() > spare_.room()) std::swap(room, spare_);
+        // The end of a run that nothing was put into: its first object has the run for itself.
+        if (room.run != nullptr && room.at == room.from) room.run->closed = true;
     }
 
     /// The newest run, when the free room is its end, grows over the blocks behind it.
@@ -497,7 +497,7 @@ private:
 
     void give_back_room(std::uintptr_t at, std::size_t n) noexcept {
         if (detail::arena_window* const behind = room_behind(at + n + redzone)) behind->at = at;
-        else if (n > spare_.room()) spare_ = {at, at + n + redzone};
+        else keep_room({at, at + n + redzone});
     }
 
     /// A large object that is all there is in its run: the run goes back to the pool, unless a mark is as young.
