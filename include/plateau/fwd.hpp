@@ -106,6 +106,32 @@ template <class Policies = gate_policies>
 class basic_gate;
 using gate = basic_gate<>;
 
+// arena
+struct arena_pool_options;
+struct arena_options;
+struct arena_policies;
+struct arena_pool_stats;
+struct arena_stats;
+enum class arena_reason : unsigned char;
+class limit_exceeded;
+template <class Policies = arena_policies>
+class basic_arena_pool;
+using arena_pool = basic_arena_pool<>;
+class request_arena;
+struct scope_options;
+struct scope_policies;
+struct scope_stats;
+template <class Policies = scope_policies>
+class basic_scope_token;
+template <class Policies = scope_policies>
+class basic_request_scope;
+using scope_token = basic_scope_token<>;
+using request_scope = basic_request_scope<>;
+class checkpoint;
+struct arena_key_equal;
+template <class T>
+class arena_allocator;
+
 // watch
 struct ledger_options;
 struct account_options;
@@ -141,5 +167,16 @@ struct soak_options;
 struct soak_report;
 template <class Stats>
 class named_stats;
+
+// support
+struct event_options;
+struct event_policies;
+struct event_stats;
+enum class subscribe_reason : unsigned char;
+class subscription;
+template <class Policies, class... Args>
+class basic_event;
+template <class... Args>
+using event = basic_event<event_policies, Args...>;
 
 PLATEAU_NAMESPACE_END
