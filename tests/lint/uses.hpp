@@ -8,6 +8,9 @@
 
 // Whole classes: every member, also those that no call below names.
 template class plateau::lru_cache<int, int>;
+template class plateau::basic_gate<>;
+template class plateau::basic_permit<>;
+template class plateau::basic_admission<>;
 template class plateau::basic_ledger<>;
 template class plateau::basic_memory_sampler<>;
 template class plateau::basic_request_scope<>;
@@ -31,6 +34,24 @@ int use_cache(Cache& cache) {
     return 0;
 }
 
+int use_gate() {
+    using namespace plateau::literals;
+    plateau::gate door{{.max_in_flight = 2, .max_bytes = 1_MiB}};
+    auto slot = door.admit_for({.bytes = 1_KiB}, std::chrono::seconds{1});
+    if (!slot || slot.status() != 200 || !slot.retry_after_text().empty()) return 1;
+    slot->shrink_to(1);
+    plateau::waiter later{[](plateau::admission a) noexcept { static_cast<void>(a.retry_after()); }};
+    door.admit_then(later, {.bytes = 1_MiB});
+    later.cancel();
+    plateau::permit moved = slot.take();
+    moved.release();
+    if (!door.drain_for(std::chrono::seconds{1}) || door.try_admit()) return 1;
+    door.resume();
+    door.set_limit(1);
+    door.check_invariants();
+    return door.stats().in_flight == 0 && door.memory_ceiling() < 64_KiB ? 0 : 1;
+}
+
 int use_plateau() {
     using namespace plateau::literals;
     plateau::inplace_stop_source source;
@@ -40,7 +61,7 @@ int use_plateau() {
 
     plateau::lru_cache<std::string, std::string> alone{{.max_bytes = 1_MiB}};
     plateau::concurrent_lru_cache<std::string, std::string> shared{{.max_bytes = 1_MiB}};
-    if (use_cache(alone) != 0 || use_cache(shared) != 0) return 1;
+    if (use_cache(alone) != 0 || use_cache(shared) != 0 || use_gate() != 0) return 1;
     if (!shared.put("pinned", "value") || !shared.pin("pinned")) return 1;
 
     plateau::ledger books{{.max_accounts = 2}};
