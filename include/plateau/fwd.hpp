@@ -84,6 +84,32 @@ class lru_cache;
 template <class K, class V, class Policies = concurrent_cache_policies>
 class concurrent_lru_cache;
 
+// channel: worker_pool, stream_bytes, pipeline
+struct worker_pool_options;
+struct worker_pool_policies;
+struct worker_pool_stats;
+enum class submit_reason : unsigned char;
+template <class Policies = worker_pool_policies>
+class basic_worker_pool;
+using worker_pool = basic_worker_pool<>;
+struct stream_options;
+struct stream_policies;
+enum class stream_reason : unsigned char;
+class stream_result;
+class fd_source;
+class fd_sink;
+struct pipeline_options;
+struct stage_options;
+struct pipeline_policies;
+struct pipeline_stats;
+enum class pipeline_reason : unsigned char;
+template <class T>
+class emitter;
+template <class Policies, class... Parts>
+class basic_pipeline;
+template <class... Parts>
+class pipeline;
+
 // watch
 struct ledger_options;
 struct account_options;
