@@ -110,6 +110,15 @@ class basic_pipeline;
 template <class... Parts>
 class pipeline;
 
+// channel
+struct queue_options;
+struct queue_policies;
+struct queue_stats;
+enum class queue_reason : unsigned char;
+enum class oversize : unsigned char;
+template <class T, class Policies = queue_policies>
+class bounded_queue;
+
 // watch
 struct ledger_options;
 struct account_options;

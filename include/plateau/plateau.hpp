@@ -3,8 +3,9 @@
 
 /// plateau: memory that rises while a service warms up, and then stays flat.
 
-#include <plateau/cache.hpp>  // maps that forget: bounded by entries, bytes and time
-#include <plateau/watch.hpp>  // knowing: exact accounts, memory samples, a verdict, a declared ceiling
+#include <plateau/cache.hpp>    // maps that forget: bounded by entries, bytes and time
+#include <plateau/channel.hpp>  // queues: producers that wait at the bound, an end that loses and leaks nothing
+#include <plateau/watch.hpp>    // knowing: exact accounts, memory samples, a verdict, a declared ceiling
 
 #include <plateau/executor.hpp>  // the ground floor that the rooms' signatures speak of
 #include <plateau/literals.hpp>

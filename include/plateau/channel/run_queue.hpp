@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <plateau/channel/held_flag.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
 #include <plateau/detail/wait_forms.hpp>
@@ -13,15 +14,6 @@
 
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
-
-/// The flag of a list whose condition lives under the list's own mutex: what is waited for is changed in a session,
-/// and `raise` looks under the same mutex. Nothing is announced to anybody outside it, so there is no word to share.
-template <class Room>
-struct held_flag {
-    const Room* room;
-    [[nodiscard]] bool raise() const noexcept { return room->must_wait(); }
-    static void lower() noexcept {}
-};
 
 /// Posted work in the order of its arrival, and the threads that wait for some.
 ///

@@ -25,6 +25,7 @@ namespace detail {
 ///   result. list()         the wait_list in which it waits. flag()         how that list shows itself (wait_flag).
 ///   granted(node)  the result, when a grant brought it.
 ///   refused(wake)  the result of a wait that was cancelled, or timed out.
+///   left()         optional: the node was taken off the list by its own end, or by who ended its wait.
 ///   hand_on(node)  gives what `node.outcome()` brought, a right or a nudge, to another: the owner has gone.
 ///   patience       how many pauses a spinning waiter makes before each look: 1, or more where a look disturbs.
 template <class V>
@@ -46,8 +47,9 @@ concept waiting_verb = requires(V& verb, park_node<typename V::sync>& node, wake
 
 template <waiting_verb V>
 void help_with(V& verb, park_node<typename V::sync>& node, chore what) noexcept {
-    if (what == chore::forget) verb.list().forget(node, verb.flag());
-    else verb.hand_on(node);
+    if (what == chore::hand_on) return verb.hand_on(node);
+    verb.list().forget(node, verb.flag());
+    if constexpr (requires { verb.left(); }) verb.left();
 }
 
 // ---- x, x_for, x_until: a thread waits
