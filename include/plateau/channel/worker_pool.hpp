@@ -26,7 +26,6 @@
 #include <thread>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 PLATEAU_NAMESPACE_BEGIN
 
@@ -134,7 +133,8 @@ public:
           clock_(pick_clock(std::forward<Parts>(parts)...)),
           on_error_(error_handler::of(parts...)),
           slots_(new slot[options_.max_tasks]),
-          ids_(new typename sync::template atomic<const void*>[options_.threads]()) {
+          ids_(new typename sync::template atomic<const void*>[options_.threads]()),
+          workers_(new std::thread[options_.threads]) {
         for (std::size_t i = 0; i < options_.max_tasks; ++i) {
             slots_[i].pool = this;
             slots_[i].next = i + 1 < options_.max_tasks ? &slots_[i + 1] : nullptr;
@@ -425,8 +425,8 @@ private:
                 if (pool != nullptr) pool->join();
             }
         } guard{this};
-        workers_.reserve(options_.threads);
-        for (unsigned i = 0; i < options_.threads; ++i) workers_.emplace_back([this, i]() noexcept { serve(i); });
+        for (; started_ < options_.threads; ++started_)
+            workers_[started_] = std::thread([this, i = started_]() noexcept { serve(i); });
         guard.pool = nullptr;
     }
     void serve(unsigned index) noexcept {
@@ -435,8 +435,7 @@ private:
     }
     void join() noexcept {
         queue_.close();
-        for (std::thread& worker : workers_) worker.join();
-        workers_.clear();
+        while (started_ != 0) workers_[--started_].join();
     }
 
     using figure = typename sync::template atomic<std::uint64_t>;
@@ -457,7 +456,8 @@ private:
     typename sync::template atomic<std::size_t> room_{0};  // written under the list's mutex
     typename sync::template atomic<bool> closed_{false};   // written under the list's mutex
     figure submitted_{0}, completed_{0}, failed_{0}, refused_{0}, posted_{0};
-    std::vector<std::thread> workers_;
+    const std::unique_ptr<std::thread[]> workers_;
+    unsigned started_ = 0;
 };
 
 PLATEAU_NAMESPACE_END
