@@ -69,9 +69,9 @@ class bounded_queue {
     using word = typename core_type::word;
     using push_verb = detail::push_verb<core_type, T, T*, push_result>;
     using push_copy_verb = detail::push_verb<core_type, T, T, push_result>;
-    using pop_verb = detail::pop_verb<core_type, T, pop_result<T>>;
+    using pop_verb = detail::pop_verb<core_type, pop_result<T>, detail::take_one>;
     template <class Out>
-    using pop_some_verb = detail::pop_some_verb<core_type, Out, pop_some_result>;
+    using pop_some_verb = detail::pop_verb<core_type, pop_some_result, detail::take_some<Out>>;
     using writable_verb = detail::writable_verb<core_type, push_result>;
     using readable_verb = detail::readable_verb<core_type, push_result>;
     using item_verb = detail::readable_verb<core_type, push_result, true>;
@@ -162,11 +162,11 @@ public:
     [[nodiscard]] pop_result<T> pop_for(duration length) { return pop_within(never_stop_token{}, limit(length)); }
     [[nodiscard]] pop_result<T> pop_until(time_point until) { return pop_within(never_stop_token{}, limit(until)); }
     [[nodiscard]] auto async_pop(executor_ref where) {
-        return detail::wait_awaitable<pop_verb>(pop_verb{{{&core_}}}, where);
+        return detail::wait_awaitable<pop_verb>(pop_verb{{{&core_}}, {}}, where);
     }
     template <class F>
     void pop_then(waiter_type<F>& node, executor_ref where = inline_here, time_point deadline = (time_point::max)()) {
-        detail::wait_then(node, pop_verb{{{&core_}}}, where, deadline);
+        detail::wait_then(node, pop_verb{{{&core_}}, {}}, where, deadline);
     }
 
     /// Effects: takes up to `most` items at once, oldest first, to `out`. Returns: how many.
@@ -254,7 +254,7 @@ private:
         static_assert(noexcept(*out = std::declval<T>())&& noexcept(++out),
                       "plateau: where the items go may throw, while nobody is there to catch: pass a pointer into room "
                       "that is there");
-        return {{{&core_}}, out, most};
+        return {{{&core_}}, {most, out}};
     }
 
     template <class Token>
@@ -276,7 +276,7 @@ private:
     PLATEAU_ALWAYS_INLINE pop_result<T> pop_within(const Token& stop, limit until) {
         pop_result<T> done = try_pop();
         if (done.reason() == queue_reason::empty) [[unlikely]] {
-            pop_verb waits{{{&core_}}};
+            pop_verb waits{{{&core_}}, {}};
             done = detail::wait_after_miss(waits, stop, *clock_, until);
         }
         return done;

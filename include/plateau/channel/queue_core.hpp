@@ -65,6 +65,8 @@ public:
     static constexpr std::size_t overhead = sizeof(typename ring_type::cell);
     static constexpr word too_heavy = ~word{0};
     static constexpr unsigned push_patience = Policies::push_patience;
+    static constexpr unsigned coming_looks = Policies::coming_looks;
+    static constexpr duration coming_nap = Policies::coming_nap;
 
     queue_core(const queue_options& options, typename Policies::weigher weigher,
                const typename Policies::allocator& allocator)
@@ -148,40 +150,49 @@ public:
 
     // ---- waiting
 
-    struct consumer_flag {
+    /// For those who wake, and announce nobody.
+    struct consumers_flag {
         queue_core* core;
-        bool raise() const noexcept {
-            const word tail = core->ring_.announce_consumer();
-            if ((tail & queue_words::closed) != 0 || !core->ring_.is_empty(tail, core->ring_.head())) return false;
-            core->pop_waits_.add();
-            return true;
-        }
+        static bool raise() noexcept { return true; }
         void lower() const noexcept { core->ring_.no_consumer_waits(); }
     };
-    /// For those who wake, and never announce anybody.
-    struct producer_flag {
+    struct producers_flag {
         queue_core* core;
         static bool raise() noexcept { return true; }
         void lower() const noexcept { core->ring_.no_producer_waits(); }
     };
+    /// Of one that waits for an item. `coming` becomes true when there is one, if only claimed by now.
+    struct item_flag : consumers_flag {
+        bool* coming;
+        bool raise() const noexcept {
+            queue_core& all = *this->core;
+            const word tail = all.ring_.announce_consumer();
+            *coming = (tail & queue_words::closed) != 0 || !all.ring_.is_empty(tail, all.ring_.head());
+            if (*coming) return false;
+            all.pop_waits_.add();
+            return true;
+        }
+    };
     /// Of a producer with an item: `announced` counts how often it went to wait with it.
-    struct room_flag : producer_flag {
+    struct room_flag : producers_flag {
         const T* item;
         word weight;
         unsigned* announced;
+        bool* coming;
         bool raise() const noexcept {
             queue_core& all = *this->core;
             all.stand_first_if_passed(*this);
             const word head = all.ring_.announce_producer();
-            if ((head & queue_words::closed) != 0) return false;
-            if (all.ring_.has_room(all.ring_.tail(), head, weight) && !all.behind_another(item)) return false;
+            *coming = (head & queue_words::closed) != 0 ||
+                      (all.ring_.has_room(all.ring_.tail(), head, weight) && !all.behind_another(item));
+            if (*coming) return false;
             ++*announced;
             all.push_waits_.add();
             return true;
         }
     };
     /// Of somebody who waits until the queue is down to its low mark.
-    struct mark_flag : producer_flag {
+    struct mark_flag : producers_flag {
         bool raise() const noexcept {
             queue_core& all = *this->core;
             const word head = all.ring_.announce_producer();
@@ -192,8 +203,8 @@ public:
     [[nodiscard]] list_type& consumers() noexcept { return consumers_; }
     [[nodiscard]] list_type& producers() noexcept { return producers_; }
 
-    void wake_consumers(std::size_t count) noexcept { consumers_.nudge(count, consumer_flag{this}); }
-    void wake_producers(std::size_t count) noexcept { producers_.nudge(count, producer_flag{this}); }
+    void wake_consumers(std::size_t count) noexcept { consumers_.nudge(count, consumers_flag{this}); }
+    void wake_producers(std::size_t count) noexcept { producers_.nudge(count, producers_flag{this}); }
 
     /// A consumer that may have been woken leaves: what it was woken for goes to the next.
     void pass_item_on() noexcept {
@@ -208,7 +219,7 @@ public:
     /// A producer has put its item in, or will not: it is no longer the first in line.
     void leave_line(const T* item) noexcept {
         if (first_.load(std::memory_order_relaxed) != item) return;  // only its own name matters
-        typename list_type::template session<producer_flag> in(producers_, producer_flag{this});
+        typename list_type::template session<producers_flag> in(producers_, producers_flag{this});
         first_.store(nullptr, std::memory_order_relaxed);  // under the mutex, under which others announce themselves
         while (in.front() != nullptr) in.claim_front(wake::nudged);
     }
@@ -220,6 +231,12 @@ public:
     [[nodiscard]] bool has_item() const noexcept {
         const word head = ring_.head();
         return !ring_.is_empty(ring_.tail(), head);
+    }
+    /// What a consumer waits for is there, or about to be.
+    [[nodiscard]] bool item_or_end() const noexcept { return is_closed() || has_item(); }
+    [[nodiscard]] bool has_room(const T* item, word weight) const noexcept {
+        const word head = ring_.head();
+        return ring_.has_room(ring_.tail(), head, weight) && !behind_another(item);
     }
     [[nodiscard]] queue_reason why_ended() const noexcept {
         const word head = ring_.head();
@@ -235,8 +252,8 @@ public:
         return std::min(*pops, *pushes);
     }
     std::size_t expire(time_point now) noexcept {
-        const std::size_t pops = consumers_.expire(now, consumer_flag{this});
-        return pops + producers_.expire(now, producer_flag{this});
+        const std::size_t pops = consumers_.expire(now, consumers_flag{this});
+        return pops + producers_.expire(now, producers_flag{this});
     }
 
     // ---- read out

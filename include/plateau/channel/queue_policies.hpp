@@ -25,6 +25,10 @@ struct queue_policies {
     /// Internal constants, here so that tests can shrink them.
     static constexpr unsigned max_lap_bits = 64;   ///< of the counter of rounds through the ring; at least 2
     static constexpr unsigned push_patience = 16;  ///< pauses before a blocked producer looks: a look costs consumers
+    /// A waiter whose item, or room, is claimed and on its way looks so often, and then lies down for so long: the
+    /// thread that has it may have been interrupted.
+    static constexpr unsigned coming_looks = 16;
+    static constexpr duration coming_nap = std::chrono::microseconds(100);
 };
 
 PLATEAU_NAMESPACE_END

@@ -130,14 +130,14 @@ public:
                 while (count < most && take_along<Weighed>(seen, count, weight)) {}
                 const word left = words_.template next<Weighed>(seen, weight, count);
                 if (head_.compare_exchange_weak(seen, left, std::memory_order_acq_rel, std::memory_order_relaxed)) {
-                    if (Weighed && words_.position(left) < words_.position(seen)) [[unlikely]]
+                    if (may_wrap<Weighed> && words_.position(left) < words_.position(seen)) [[unlikely]]
                         rounds_.fetch_add(1, std::memory_order_relaxed);  // a figure
                     out = {{&at, seen}, left, count};
                     return queue_reason::none;
                 }
             } else if (words_.position(stamp) == words_.position(seen) ||
                        words_.position(stamp) == words_.lap_before(seen)) {
-                return (seen & queue_words::closed) == 0 ? queue_reason::empty : why_nothing(seen);
+                return (seen & queue_words::closed) == 0 ? queue_reason::empty : why_nothing();
             } else {
                 seen = head_.load(std::memory_order_relaxed);
             }
@@ -209,13 +209,18 @@ private:
     using cell_allocator = typename std::allocator_traits<typename Policies::allocator>::template rebind_alloc<cell>;
     using cell_traits = std::allocator_traits<cell_allocator>;
 
+    /// Without weights there are more laps than anybody counts to.
+    template <bool Weighed>
+    static constexpr bool may_wrap = Weighed || Policies::max_lap_bits < 16;
+
     static queue_reason why_ended(word seen) noexcept {
         return (seen & queue_words::aborted) != 0 ? queue_reason::aborted : queue_reason::closed;
     }
     /// Of a head that is closed: the tail stays. Empty, if something is still being written.
-    PLATEAU_COLD queue_reason why_nothing(word head) const noexcept {
-        const word tail = tail_.load(std::memory_order_acquire);
-        return is_empty(tail, head) ? queue_reason::closed : queue_reason::empty;
+    PLATEAU_COLD queue_reason why_nothing() const noexcept {
+        const word head = this->head();  // read anew: to acquire what was closed before it
+        if ((head & queue_words::aborted) != 0) return queue_reason::aborted;
+        return is_empty(tail(), head) ? queue_reason::closed : queue_reason::empty;
     }
     [[nodiscard]] bool is_full_for(word stamp, word at) const noexcept {
         return (stamp & queue_words::full) != 0 && words_.position(stamp) == words_.position(at);

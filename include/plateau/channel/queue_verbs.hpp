@@ -3,6 +3,7 @@
 
 #include <plateau/channel/queue_core.hpp>
 #include <plateau/channel/queue_options.hpp>
+#include <plateau/clock.hpp>
 #include <plateau/config.hpp>
 #include <plateau/detail/park.hpp>
 #include <plateau/detail/wait_forms.hpp>
@@ -31,6 +32,27 @@ struct queue_verb {
     Core* core;
 
     Result granted(park_node<sync>&) noexcept { return queue_reason::cancelled; }
+
+protected:
+    /// Looks once; and, where its announcement has shown that what it waits for is there, if only claimed by another
+    /// who has yet to finish, until that is so, or a nap later: another announcement would be no news.
+    template <class Look, class There>
+    static std::optional<Result> look(bool& coming, Look once, There still_there) noexcept {
+        std::optional<Result> done = once();
+        if (done || !std::exchange(coming, false)) return done;
+        for (unsigned looks = 0; looks <= Core::coming_looks && still_there(); ++looks) {
+            if (looks < Core::coming_looks) sync::yield();
+            else nap();
+            if ((done = once())) break;
+        }
+        return done;
+    }
+
+private:
+    PLATEAU_COLD static void nap() noexcept {
+        typename sync::parker nobody_signals;
+        static_cast<void>(nobody_signals.sleep_until(saturating_add(steady_clock{}.now(), Core::coming_nap)));
+    }
 };
 
 /// At the tail: waits for room.
@@ -45,9 +67,10 @@ struct producing_verb : queue_verb<Core, Result> {
 template <class Core, class Result>
 struct consuming_verb : queue_verb<Core, Result> {
     static constexpr unsigned patience = 1;
+    bool coming = false;
 
     wait_list<typename Core::sync>& list() noexcept { return this->core->consumers(); }
-    typename Core::consumer_flag flag() noexcept { return {this->core}; }
+    typename Core::item_flag flag() noexcept { return {{this->core}, &coming}; }
     Result refused(wake why) noexcept {
         this->core->pass_item_on();
         return reason_of(why);
@@ -61,17 +84,21 @@ struct push_verb : producing_verb<Core, Result> {
     Item item;
     typename Core::word weight;
     unsigned announced = 0;
+    bool coming = false;
 
     push_verb(Core& queue, Item what, typename Core::word weighs) noexcept
         : producing_verb<Core, Result>{{&queue}}, item(std::move(what)), weight(weighs) {}
 
     std::optional<Result> attempt() noexcept {
-        const queue_reason why = this->core->put(*object(), weight);
-        if (why == queue_reason::full) return std::nullopt;
-        left();
-        return Result(why);
+        const auto once = [this]() noexcept -> std::optional<Result> {
+            const queue_reason why = this->core->put(*object(), weight);
+            if (why == queue_reason::full) return std::nullopt;
+            left();
+            return Result(why);
+        };
+        return this->look(coming, once, [this] { return this->core->has_room(object(), weight); });
     }
-    typename Core::room_flag flag() noexcept { return {{this->core}, object(), weight, &announced}; }
+    typename Core::room_flag flag() noexcept { return {{this->core}, object(), weight, &announced, &coming}; }
     Result refused(wake why) noexcept {
         pass_on();
         this->core->count_refusal();
@@ -94,28 +121,37 @@ private:
     }
 };
 
-template <class Core, class T, class Result>
+/// Pops up to `most` items, through `Take`: `Result take(taking&)`.
+template <class Core, class Result, class Take>
 struct pop_verb : consuming_verb<Core, Result> {
+    Take take;
+
     std::optional<Result> attempt() noexcept {
-        const typename Core::taking taken(*this->core);
-        if (taken.why() == queue_reason::empty) return std::nullopt;
-        if (taken.why() != queue_reason::none) return Result(taken.why());
-        return Result(std::move(taken.front()));
+        const auto once = [this]() noexcept -> std::optional<Result> {
+            const typename Core::taking taken(*this->core, take.most);
+            if (taken.why() == queue_reason::empty) return std::nullopt;
+            if (taken.why() != queue_reason::none) return Result(taken.why());
+            return take(taken);
+        };
+        return this->look(this->coming, once, [this] { return this->core->item_or_end(); });
     }
 };
-
+struct take_one {
+    static constexpr std::size_t most = 1;
+    template <class Taking>
+    auto operator()(const Taking& taken) noexcept {
+        return std::move(taken.front());
+    }
+};
 /// `Out`: where the items go, without throwing.
-template <class Core, class Out, class Result>
-struct pop_some_verb : consuming_verb<Core, Result> {
-    Out out;
+template <class Out>
+struct take_some {
     std::size_t most;
-
-    std::optional<Result> attempt() noexcept {
-        const typename Core::taking taken(*this->core, most);
-        if (taken.why() == queue_reason::empty) return std::nullopt;
-        if (taken.why() != queue_reason::none) return Result(taken.why());
+    Out out;
+    template <class Taking>
+    std::size_t operator()(const Taking& taken) noexcept {
         for (std::size_t i = 0; i < taken.count(); ++i, ++out) *out = std::move(taken[i]);
-        return Result(taken.count());
+        return taken.count();
     }
 };
 
