@@ -65,6 +65,7 @@ struct worker_pool_policies {
     using sync = default_sync;
     using clock = steady_clock;
     using stats = counting;
+    using thread = std::thread;  ///< or what a test runs in its place: made from a callable, and joined
 
     /// Internal constant: bytes of one task, its captures included. A larger one does not compile.
     static constexpr std::size_t task_bytes = 64;
@@ -119,6 +120,7 @@ struct worker_pool_stats {
 template <class Policies>
 class basic_worker_pool {
     using sync = typename Policies::sync;
+    using thread = typename Policies::thread;
 
 public:
     using options = worker_pool_options;
@@ -134,7 +136,7 @@ public:
           on_error_(error_handler::of(parts...)),
           slots_(new slot[options_.max_tasks]),
           ids_(new typename sync::template atomic<const void*>[options_.threads]()),
-          workers_(new std::thread[options_.threads]) {
+          workers_(new thread[options_.threads]) {
         for (std::size_t i = 0; i < options_.max_tasks; ++i) {
             slots_[i].pool = this;
             slots_[i].next = i + 1 < options_.max_tasks ? &slots_[i + 1] : nullptr;
@@ -228,7 +230,7 @@ public:
     /// they are a row of their own (`add_bytes`).
     [[nodiscard]] std::size_t memory_ceiling() const noexcept {
         return sizeof(*this) + options_.max_tasks * sizeof(slot) +
-               options_.threads * (sizeof(std::thread) + sizeof(ids_[0])) + on_error_.bytes();
+               options_.threads * (sizeof(thread) + sizeof(ids_[0])) + on_error_.bytes();
     }
 
     void check_invariants() noexcept {
@@ -426,7 +428,7 @@ private:
             }
         } guard{this};
         for (; started_ < options_.threads; ++started_)
-            workers_[started_] = std::thread([this, i = started_]() noexcept { serve(i); });
+            workers_[started_] = thread([this, i = started_]() noexcept { serve(i); });
         guard.pool = nullptr;
     }
     void serve(unsigned index) noexcept {
@@ -456,7 +458,7 @@ private:
     typename sync::template atomic<std::size_t> room_{0};  // written under the list's mutex
     typename sync::template atomic<bool> closed_{false};   // written under the list's mutex
     figure submitted_{0}, completed_{0}, failed_{0}, refused_{0}, posted_{0};
-    const std::unique_ptr<std::thread[]> workers_;
+    const std::unique_ptr<thread[]> workers_;
     unsigned started_ = 0;
 };
 
