@@ -113,8 +113,8 @@ TEST_CASE("without order every item leaves once", "[channel][unit]") {
 TEST_CASE("pipelines of any shape agree with a loop, whatever is run next", "[channel][model]") {
     random_source random("pipeline model");
     INFO(random_source::repeat());
-    std::uint64_t steps = 0;
-    for (std::uint64_t round = 0; round < 4'000 * proof_scale(); ++round) {
+    const std::uint64_t before = turn_loop::turns_of_this_run();
+    for (std::uint64_t round = 0; round < 8'000 * proof_scale(); ++round) {
         shape of;
         of.max_items = 2 + random.below(8);
         of.workers = static_cast<unsigned>(1 + random.below(5));
@@ -138,9 +138,8 @@ TEST_CASE("pipelines of any shape agree with a loop, whatever is run next", "[ch
                 items_leave_in_order<plateau::pipeline_policies>(check, of, &order);
             }
         });
-        steps += static_cast<std::uint64_t>(of.items) * 8;  // five stages: a pop, a call or a push each
     }
-    proof_count("channel", "model operations", steps);
+    proof_count("channel", "model operations", turn_loop::turns_of_this_run() - before);
 }
 
 TEST_CASE("what one item is made into is bounded", "[channel][unit]") {

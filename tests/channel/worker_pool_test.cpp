@@ -283,6 +283,8 @@ TEST_CASE("the construction of a pool that fails leaves nothing behind", "[chann
                 const plateau::worker_pool pool{{.threads = 2, .max_tasks = 4}, [](std::exception_ptr) noexcept {}};
             },
             [](int&, const sweep_step&) {}));
+    CHECK(table.contradictions({}) == std::vector<std::string>{});
+    table.tell();
 }
 
 TEST_CASE("senseless options of a pool are refused", "[channel][unit]") {
