@@ -30,12 +30,15 @@ TEST_CASE("nobody sleeps at an edge of the queue beside what it waits for", "[ch
 
 TEST_CASE("a close loses no item that was taken in, and an abort leaves none", "[channel][explore]") {
     explore_all_modes(room, crowded("queue: close meets push"), close_meets_push<explored>);
+    explore_all_modes(room, large("queue: close meets full"), close_meets_full<explored>);
     explore_all_modes(room, crowded("queue: abort meets all"), abort_meets_all<explored>);
 }
 
 TEST_CASE("a wait that ends as it is woken passes on what it was woken for", "[channel][explore]") {
     explore_all_modes(room, crowded("queue: cancelled consumer"), cancelled_consumer<explored>);
     explore_all_modes(room, packed("queue: beside an unwritten item"), woken_beside_an_unwritten_item<explored>);
+    explore_all_modes(room, packed("queue: woken consumer ends"), woken_consumer_ends<explored>);
+    explore_one_mode(room, packed("queue: woken producer ends"), woken_producer_ends<explored>);
     explore_all_modes(room, crowded("queue: cancelled producer"), cancelled_producer<explored>);
     explore_all_modes(room, crowded("queue: callback cancelled"), callback_consumer<explored, false>);
     explore_all_modes(room, crowded("queue: callback ends"), callback_consumer<explored, true>);

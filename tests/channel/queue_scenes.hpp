@@ -3,6 +3,7 @@
 /// defective ones meet the same scenes. A scene ends only if nobody sleeps for ever.
 #pragma once
 
+#include "floor/park_scenarios.hpp"
 #include "tools/explorer/explore.hpp"
 
 #include <plateau/channel/bounded_queue.hpp>
@@ -173,6 +174,18 @@ void close_meets_push(scene& s) {
     all_came_out(s, queue, count);
 }
 
+/// A close meets a push that waits, and nobody pops.
+template <class Policies>
+void close_meets_full(scene& s) {
+    const auto queue = std::make_unique<queue_of<Policies>>(plateau::queue_options{.max_items = 1});
+    tally count;
+    push(*queue, 1, count);
+    s.thread("producer", [&] { push(*queue, 2, count); });
+    s.thread("close", [&] { queue->close(); });
+    s.run();
+    s.check(count.pushed == 1 && queue->stats().items == 1, "nothing gets in where there is no room");
+}
+
 /// An abort meets waits at both ends: everybody is told, and every item has ended.
 template <class Policies>
 void abort_meets_all(scene& s) {
@@ -280,6 +293,69 @@ void callback_consumer(scene& s) {
     s.thread("consumer", [&] { pop(*queue, count); });
     s.run();
     node.reset();
+    all_came_out(s, queue, count);
+}
+
+/// A callback on a loop was woken for an item, and ends before it looks: the item goes to the thread that waits.
+template <class Policies>
+void woken_consumer_ends(scene& s) {
+    using armed = plateau::waiter<takes, typename Policies::sync>;
+    const auto queue = std::make_unique<queue_of<Policies>>(plateau::queue_options{.max_items = 1});
+    tally mine, count;
+    park_scenes::explored_loop loop;
+    auto node = std::make_unique<armed>(takes{&mine});
+    queue->pop_then(*node, loop);
+    loop.enter();
+    loop.enter();
+    s.thread("producer", [&] {
+        push(*queue, 1, count);
+        loop.leave();
+    });
+    s.thread("end", [&] {
+        node.reset();
+        if (mine.popped != 0) push(*queue, 1, count);
+        loop.leave();
+    });
+    s.thread("patient", [&] { pop(*queue, count); });
+    s.thread("loop", [&] { loop.run(); });
+    s.run();
+    count.popped += mine.popped;
+    all_came_out(s, queue, count);
+}
+
+/// The same for room.
+struct puts {
+    tally* count;
+    void operator()(plateau::push_result in) noexcept {
+        if (in) count->pushed += 2;
+    }
+};
+template <class Policies>
+void woken_producer_ends(scene& s) {
+    using armed = plateau::waiter<puts, typename Policies::sync>;
+    const auto queue = std::make_unique<queue_of<Policies>>(plateau::queue_options{.max_items = 1});
+    tally mine, count;
+    push(*queue, 1, count);
+    park_scenes::explored_loop loop;
+    item held(2);
+    auto node = std::make_unique<armed>(puts{&mine});
+    queue->push_then(*node, held, loop);
+    loop.enter();
+    loop.enter();
+    s.thread("consumer", [&] {
+        while (count.last != 4) pop(*queue, count);
+        loop.leave();
+    });
+    s.thread("end", [&] {
+        node.reset();
+        loop.leave();
+    });
+    s.thread("patient", [&] { push(*queue, 4, count); });
+    s.thread("loop", [&] { loop.run(); });
+    s.run();
+    queue->close();
+    while (pop(*queue, count)) {}
+    count.pushed += mine.pushed;
     all_came_out(s, queue, count);
 }
 

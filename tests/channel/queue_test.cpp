@@ -86,6 +86,10 @@ TEST_CASE("a heavy item gets in against a trickle of light ones", "[channel][uni
     passes(a_heavy_item_gets_in<by_weight>);
 }
 
+TEST_CASE("an item whose producer was woken in vain is next", "[channel][unit]") {
+    passes(who_was_woken_in_vain_is_next<by_weight>);
+}
+
 TEST_CASE("a stalled consumer holds the bound in bytes and no more", "[channel][unit]") {
     passes(a_stalled_consumer_holds_the_bound<plateau::queue_policies>);
 }

@@ -44,8 +44,8 @@ using pop_some_result = result<std::size_t, queue_reason>;
 /// its
 ///             stop token or its deadline; waiting costs no item, whenever it ends.
 /// Waiting     Consumers are woken one a push. Producers are woken when the queue is down to its low mark, in the order
-///             of their arrival; one that did not wait may pass them, but no longer once a producer was woken and its
-///             item was again too heavy for the room left: then that one is next.
+///             of their arrival; one that need not wait may pass them. Except where bytes bind: an item for which the
+///             low mark leaves no room, or whose producer was woken in vain, is next, and nobody passes it.
 /// End         If `push` returned true before `close` was called, then some pop returns that item. If `abort` returned
 ///             before an operation was called, that answers `aborted`; every item has been destroyed, once.
 ///             Destroying a queue destroys its items; for whom it is still waited is a violation.
@@ -91,7 +91,7 @@ public:
     /// Parts: a weigher, an allocator (copied); a clock (by reference).
     template <class... Parts>
     explicit bounded_queue(const queue_options& bounds, Parts&&... parts)
-        : clock_(std::in_place, parts...),
+        : clock_(std::in_place, std::forward<Parts>(parts)...),
           core_(bounds, detail::copied_part<typename Policies::weigher>(parts...),
                 detail::copied_part<typename Policies::allocator>(parts...)) {
         static_assert((detail::is_one_of<Parts, typename Policies::weigher, typename Policies::allocator,

@@ -50,8 +50,9 @@ public:
 /// used what he was woken for wakes the next.
 ///
 /// First in line. Light items pushed by those who do not wait could keep the queue too heavy for a heavy one for ever.
-/// A producer that was woken and again finds slots but not bytes becomes the first in line: until it is in, or gone,
-/// nobody else gets in, and a pop wakes all producers as soon as it fits.
+/// A producer that has to wait becomes the first in line if the low mark leaves no room for its item, or if it was
+/// woken and again finds a slot but not the bytes: until it is in, or gone, nobody else gets in, and a pop wakes all
+/// producers as soon as it fits.
 template <class T, class Policies>
 class queue_core {
 public:
@@ -364,9 +365,11 @@ private:
     }
     /// Under the producers' mutex, before the announcement that shows it to whoever pops.
     void stand_first_if_passed(const room_flag& one) noexcept {
-        if (one.weight == 0 || *one.announced == 0 || first_.load(std::memory_order_relaxed) != nullptr) return;
+        if (one.weight == 0 || first_.load(std::memory_order_relaxed) != nullptr) return;
         const word head = ring_.head();
-        if (ring_.words().items(ring_.tail(), head) >= ring_.words().slots()) return;
+        const bool slots_are_there = ring_.words().items(ring_.tail(), head) < ring_.words().slots();
+        const bool passed = *one.announced != 0 && slots_are_there;
+        if (!passed && one.weight <= max_bytes_ - low_bytes_) return;
         first_weight_.store(one.weight, std::memory_order_relaxed);
         first_.store(one.item, std::memory_order_release);
     }

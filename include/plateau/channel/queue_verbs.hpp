@@ -19,7 +19,7 @@ namespace detail {
 
 /// What a queue's operations are while they wait (waiting_verb, wait_forms.hpp).
 
-inline queue_reason reason_of(wake why) noexcept {
+inline queue_reason queue_reason_of(wake why) noexcept {
     return why == wake::cancelled ? queue_reason::cancelled : queue_reason::timed_out;
 }
 
@@ -73,7 +73,7 @@ struct consuming_verb : queue_verb<Core, Result> {
     typename Core::item_flag flag() noexcept { return {{this->core}, &coming}; }
     Result refused(wake why) noexcept {
         this->core->pass_item_on();
-        return reason_of(why);
+        return queue_reason_of(why);
     }
     void hand_on(park_node<typename Core::sync>&) noexcept { this->core->pass_item_on(); }
 };
@@ -102,7 +102,7 @@ struct push_verb : producing_verb<Core, Result> {
     Result refused(wake why) noexcept {
         pass_on();
         this->core->count_refusal();
-        return reason_of(why);
+        return queue_reason_of(why);
     }
     void hand_on(park_node<typename Core::sync>&) noexcept { pass_on(); }
     /// It is off the list, not by having been served.
@@ -168,7 +168,7 @@ struct writable_verb : producing_verb<Core, Result> {
     typename Core::mark_flag flag() noexcept { return {{this->core}}; }
     Result refused(wake why) noexcept {
         this->core->pass_room_on();
-        return reason_of(why);
+        return queue_reason_of(why);
     }
     void hand_on(park_node<typename Core::sync>&) noexcept { this->core->pass_room_on(); }
 };
