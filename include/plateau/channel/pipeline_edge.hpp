@@ -114,12 +114,16 @@ class pipeline_inlet {
 
 public:
     pipeline_inlet(actor& owner, pipeline_edge<Policies, T>& edge) noexcept
-        : owner_(owner), edge_(edge), node_(told{&owner}) {}
+        : owner_(owner), edge_(edge), node_(told{this}) {}
 
     /// Returns: the next item; or `closed`, `aborted`; or `empty`, and then the stage will be signalled.
     [[nodiscard]] pop_result<T> take() noexcept {
         pop_result<T> got = edge_.queue.try_pop();
+        took_ = took_ || static_cast<bool>(got);
         if (got.reason() == queue_reason::empty && !owner_.obliged(actor::listening)) {
+            // Told that there is one, and there is not: it is on its way by a thread that is not running.
+            if (told_ && !took_) types::sync::yield();
+            told_ = took_ = false;
             owner_.oblige(actor::listening);
             edge_.queue.readable_then(node_);
         }
@@ -128,12 +132,17 @@ public:
 
 private:
     struct told {
-        actor* owner;
-        void operator()(push_result) const noexcept { owner->signal(actor::listening); }
+        pipeline_inlet* self;
+        void operator()(push_result) const noexcept {
+            self->told_ = true;  // the stage sees it with the signal
+            self->owner_.signal(actor::listening);
+        }
     };
 
     actor& owner_;
     pipeline_edge<Policies, T>& edge_;
+    bool told_ = false;  // the callback's, while the stage is listening
+    bool took_ = false;  // something since it was told
     typename types::template node<told> node_;
 };
 
