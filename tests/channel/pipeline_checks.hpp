@@ -268,6 +268,27 @@ void close_finishes(shared_check& check, std::size_t turns) {
     check.equal(out.size(), static_cast<std::size_t>(given), "the number of items delivered");
 }
 
+/// A stage's function with a name, so that a defect of that stage can be planted.
+struct pass_on {
+    int operator()(int i) const noexcept { return i; }
+};
+
+/// Of two workers the second is done first; what they made leaves in the order of the items all the same.
+template <class Policies>
+void workers_keep_the_order(shared_check& check, random_source* order) {
+    turn_loop loop(order);
+    std::vector<int> out;
+    auto job = make<Policies>(
+        {.queue = {.max_items = 4}}, [n = 0]() mutable { return n < 50 ? std::optional(n++) : std::nullopt; },
+        plateau::stage(pass_on{}, {.workers = 4, .ordered = true, .queue = {}}), [&](int i) { out.push_back(i); });
+    job->start(loop);
+    loop.run();
+    check.equal(out.size(), std::size_t{50}, "the number of items delivered");
+    for (std::size_t i = 0; i < out.size(); ++i)
+        if (!check.expect(out[i] == static_cast<int>(i), "an item overtook another in an ordered stage")) return;
+    check.expect(wait_for(*job).ok, "it ended well");
+}
+
 /// At every turn, no more is alive than the bounds of the queues and the hands of the stages allow.
 template <class Policies>
 void bounds_hold_at_every_turn(shared_check& check, std::size_t max_items) {

@@ -48,6 +48,6 @@ TEST_CASE("a pipeline on two threads ends when nothing of it runs, in every inte
     explore_all_modes(room, bounded("a stage", 1, 1), a_pipeline_ends<P, 1, 2, meets::nothing>);
     explore_all_modes(room, bounded("a stage, stopped", 1, 1), a_pipeline_ends<P, 1, 2, meets::stop>);
     explore_all_modes(room, bounded("a stage, failed", 1, 1), a_pipeline_ends<P, 1, 2, meets::failure>);
-    explore_all_modes(room, bounded("workers", 1, 1), a_pipeline_ends<P, 2, 2, meets::nothing>);
-    explore_all_modes(room, bounded("workers, failed", 1, 1), a_pipeline_ends<P, 2, 2, meets::failure>);
+    explore_all_modes(room, bounded("workers", 1, 0), a_pipeline_ends<P, 2, 2, meets::nothing>);
+    explore_all_modes(room, bounded("workers, failed", 1, 0), a_pipeline_ends<P, 2, 2, meets::failure>);
 }

@@ -93,6 +93,12 @@ TEST_CASE("a stop before the start lets nothing run", "[channel][unit]") {
     CHECK(asked == 0);
 }
 
+TEST_CASE("workers that end out of order pass on their items in order", "[channel][unit]") {
+    random_source random("order of ends", 1);
+    for (int i = 0; i < 20; ++i)
+        passes([&](shared_check& check) { workers_keep_the_order<plateau::pipeline_policies>(check, &random); });
+}
+
 TEST_CASE("without order every item leaves once", "[channel][unit]") {
     for (shape of : shapes()) {
         of.ordered = false;

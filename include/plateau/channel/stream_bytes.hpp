@@ -32,12 +32,7 @@ class byte_transfer {
 
 public:
     byte_transfer(Source& source, Sink& sink, const stream_options& options, const Token& stop, clock_part clock)
-        : source_(source),
-          sink_(sink),
-          options_(options),
-          stop_(stop),
-          clock_(clock),
-          pace_(options, Policies::rate_window) {}
+        : source_(source), sink_(sink), options_(options), stop_(stop), clock_(clock), pace_(options) {}
 
     /// Turn by turn: fills while the source gives all that it is asked for, then empties.
     stream_result run(std::span<std::byte> buffer) {
@@ -132,7 +127,7 @@ private:
     const stream_options& options_;
     const Token& stop_;
     clock_part clock_;
-    stream_pace pace_;
+    stream_pace<Policies> pace_;
     std::uint64_t taken_ = 0;
 };
 

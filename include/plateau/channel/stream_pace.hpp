@@ -19,10 +19,11 @@ namespace detail {
 ///           least (t - window) x rate bytes, or was found too slow.
 /// Timeout   from the last byte taken, or from when asking began again.
 /// Without either limit no clock is read.
+template <class Policies>
 class stream_pace {
 public:
-    stream_pace(const stream_options& options, duration window) noexcept
-        : timeout_(options.write_timeout), rate_(options.min_bytes_per_second), window_(window), credit_(window) {}
+    explicit stream_pace(const stream_options& options) noexcept
+        : timeout_(options.write_timeout), rate_(options.min_bytes_per_second) {}
 
     /// The sink begins to be asked.
     template <class Clock>
@@ -38,11 +39,8 @@ public:
         const bool stalled = timeout_ != forever && now - progress_at_ >= timeout_;
         if (bytes != 0) progress_at_ = now;
         if (rate_ == 0) return !stalled;
-        const duration spent = now - counted_at_;
-        const duration earned = time_for(bytes);
+        account(now - counted_at_, bytes);
         counted_at_ = now;
-        credit_ = duration(saturating_add((credit_ - spent).count(), earned.count()));
-        if (credit_ > window_) credit_ = window_;
         return !stalled && credit_ > duration::zero();
     }
     /// When the sink fails a limit if it takes nothing until then.
@@ -56,7 +54,13 @@ public:
     }
 
 private:
+    static constexpr duration window = Policies::rate_window;
+
     [[nodiscard]] bool limited() const noexcept { return timeout_ != forever || rate_ != 0; }
+    void account(duration spent, std::size_t bytes) noexcept {
+        credit_ = duration(saturating_add((credit_ - spent).count(), time_for(bytes).count()));
+        if (credit_ > window) credit_ = window;
+    }
     [[nodiscard]] duration time_for(std::size_t bytes) const noexcept {
         const double nanoseconds = static_cast<double>(bytes) * 1e9 / static_cast<double>(rate_);
         return nanoseconds < 1e18 ? duration(static_cast<duration::rep>(nanoseconds)) : forever / 2;
@@ -64,8 +68,7 @@ private:
 
     duration timeout_;
     std::uint64_t rate_;
-    duration window_;
-    duration credit_;
+    duration credit_ = window;
     time_point progress_at_{};
     time_point counted_at_{};
 };
