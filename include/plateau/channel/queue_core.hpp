@@ -13,7 +13,6 @@
 #include <plateau/detail/wait_list.hpp>
 #include <plateau/owned_bytes.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -250,7 +249,7 @@ public:
     [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
         const auto pops = consumers_.next_deadline(), pushes = producers_.next_deadline();
         if (!pops || !pushes) return pops ? pops : pushes;
-        return std::min(*pops, *pushes);
+        return smaller(*pops, *pushes);
     }
     std::size_t expire(time_point now) noexcept {
         const std::size_t pops = consumers_.expire(now, consumers_flag{this});
@@ -267,8 +266,8 @@ public:
         now.pushed = now.popped + items;
         if ((head & queue_words::aborted) == 0) {
             // The tail may be some pushes, and their pops, further on than the head.
-            now.items = std::min(items, ring_.words().slots());
-            now.bytes = std::min(ring_.words().weight(tail, head), ring_.words().max_weight());
+            now.items = smaller(items, ring_.words().slots());
+            now.bytes = smaller(ring_.words().weight(tail, head), ring_.words().max_weight());
         }
         now.discarded = discarded_.read();
         now.refused = refused_.read();
@@ -317,7 +316,7 @@ private:
         return options;
     }
     static std::size_t slots_for(const queue_options& options) noexcept {
-        return std::min(options.max_items, options.max_bytes / overhead);
+        return smaller(options.max_items, options.max_bytes / overhead);
     }
 
     queue_reason put_weighed(T& item, word weight) noexcept {

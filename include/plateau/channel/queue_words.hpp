@@ -4,13 +4,18 @@
 #include <plateau/config.hpp>
 #include <plateau/detail/contract.hpp>
 
-#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
+
+/// std::min, without the cost of <algorithm>.
+template <class T>
+[[nodiscard]] constexpr T smaller(T a, T b) noexcept {
+    return b < a ? b : a;
+}
 
 /// How the head and the tail of a ring are packed, so that one exchange claims a slot and its weight, and shows whether
 /// somebody waits or the queue has ended.
@@ -34,8 +39,8 @@ public:
     queue_words(std::size_t slots, std::size_t max_weight, unsigned max_lap_bits)
         : slots_(slots),
           slot_bits_(static_cast<unsigned>(std::bit_width(slots - 1))),
-          lap_bits_(std::min(lap_bits_left(slot_bits_, max_weight), max_lap_bits)),
-          weight_shift_(std::min(flag_bits + slot_bits_ + lap_bits_, 63U)),
+          lap_bits_(smaller(lap_bits_left(slot_bits_, max_weight), max_lap_bits)),
+          weight_shift_(smaller(flag_bits + slot_bits_ + lap_bits_, 63U)),
           position_(((word{1} << (lap_bits_ + slot_bits_)) - 1) << flag_bits),
           max_weight_(max_weight) {}
 
