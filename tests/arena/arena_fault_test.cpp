@@ -90,7 +90,7 @@ TEST_CASE("an arena whose memory or whose objects fail is what it was, at every 
     const std::string text(30'000, 'x');
     sweep(table, "copy", [&](subject& s) { static_cast<void>(s.arena->copy(text)); });
     sweep(table, "defer", [](subject& s) {
-        for (int i = 0; i < 200; ++i) s.arena->defer([&s]() noexcept { ++s.ended; });
+        for (int i = 0; i < 2'000; ++i) s.arena->defer([&s]() noexcept { ++s.ended; });
     });
     sweep(table, "containers", [](subject& s) {
         plateau::arena_vector<throwing_value> values(*s.arena);
