@@ -23,6 +23,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -194,6 +195,7 @@ private:
 struct serve_report {
     double seconds;
     double at_once;
+    double cpu_seconds;   ///< of both threads, the kernel's part included
     double peak_mib;      ///< the kernel's, less what was resident before
     double peak_to_live;  ///< less what lives on, to the most that requests held
     double idle_mib;      ///< what the pool keeps after five idle windows
@@ -209,6 +211,15 @@ double kib_of(const char* path, const char* field) {
         std::fclose(file);
     }
     return kib;
+}
+
+double cpu_seconds() {
+    rusage used{};
+    ::getrusage(RUSAGE_SELF, &used);
+    const auto seconds = [](const timeval& t) {
+        return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+    };
+    return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
 /// Most objects are small, a few are large: a page's tree.
@@ -236,6 +247,7 @@ serve_report serve() {
     std::size_t next_survivor = 0;
     std::int64_t survivor_bytes = 0;
     const double before = kib_of("/proc/self/status", "VmRSS:");
+    const double cpu_before = cpu_seconds();
     const auto start = std::chrono::steady_clock::now();
     const auto elapsed = [&] { return std::chrono::steady_clock::now() - start; };
 
@@ -279,6 +291,7 @@ serve_report serve() {
             at.busy.store(false, std::memory_order_release);
         }
     });
+    const double cpu = cpu_seconds() - cpu_before;
     const double peak = kib_of("/proc/self/status", "VmHWM:") - before;
     for (slot& at : slots) at.memory.end();
     for (int window = 1; window <= 5; ++window)
@@ -286,6 +299,7 @@ serve_report serve() {
     const double most = static_cast<double>(most_live.load());
     return {.seconds = team.seconds,
             .at_once = team.at_once,
+            .cpu_seconds = cpu,
             .peak_mib = peak / 1'024,
             .peak_to_live = (peak * 1'024 - static_cast<double>(survivor_bytes)) / most,
             .idle_mib = static_cast<double>(pool.stats().retained_bytes) / 1'048'576};
@@ -311,6 +325,7 @@ void serve_apart(benchmark::State& state) {
         if (!told) return state.SkipWithError("the serving process failed");
         state.SetIterationTime(report.seconds);
         state.counters["at_once"] = report.at_once;
+        state.counters["cpu_seconds"] = report.cpu_seconds;
         state.counters["peak_mib"] = report.peak_mib;
         state.counters["peak_to_live"] = report.peak_to_live;
         state.counters["idle_mib"] = report.idle_mib;

@@ -10,7 +10,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
+#include <memory_resource>
+#include <new>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +20,26 @@ namespace plateau_test {
 struct explored_pool : plateau::arena_policies {
     using sync = explored_sync;
     static constexpr std::size_t superblock_blocks = 2;
+};
+
+/// Counts as counted_upstream does, and lets another thread go on while it takes memory back.
+class slow_upstream final : public std::pmr::memory_resource {
+public:
+    std::size_t live_bytes = 0;
+
+private:
+    void* do_allocate(std::size_t bytes, std::size_t align) override {
+        live_bytes += bytes;
+        return ::operator new (bytes, std::align_val_t{align});
+    }
+    void do_deallocate(void* memory, std::size_t bytes, std::size_t align) override {
+        turn_.fetch_add(1, std::memory_order_relaxed);
+        live_bytes -= bytes;
+        ::operator delete (memory, std::align_val_t{align});
+    }
+    bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override { return this == &other; }
+
+    explored_atomic<int> turn_{0};
 };
 
 /// A thread's part, a letter a step: t take a block, T two in a row, L three (a mapping of its own where a superblock
@@ -31,8 +52,8 @@ public:
     pool_stage(scene& s, std::size_t max_blocks, bool from_upstream) : scene_(s), max_blocks_(max_blocks) {
         const plateau::arena_pool_options bounds{
             .max_bytes = max_blocks * block, .floor_bytes = 0, .block_bytes = block, .window = plateau::duration(1)};
-        if (from_upstream) pool_.emplace(bounds, upstream_);
-        else pool_.emplace(bounds);
+        using pool = plateau::basic_arena_pool<Policies>;
+        pool_ = from_upstream ? std::make_unique<pool>(bounds, upstream_) : std::make_unique<pool>(bounds);
         pool_->maintain(plateau::time_point{});
     }
 
@@ -129,8 +150,8 @@ private:
 
     scene& scene_;
     const std::size_t max_blocks_;
-    counted_upstream upstream_;
-    std::optional<plateau::basic_arena_pool<Policies>> pool_;
+    slow_upstream upstream_;
+    std::unique_ptr<plateau::basic_arena_pool<Policies>> pool_;
     std::size_t held_ = 0;
     std::int64_t now_ = 0;
 };

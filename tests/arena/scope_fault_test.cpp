@@ -33,8 +33,8 @@ class fallible_upstream final : public std::pmr::memory_resource {
         if (fault_due(fault::allocator)) throw std::bad_alloc();
         return ::operator new(bytes, std::align_val_t(align));
     }
-    void do_deallocate(void* p, std::size_t bytes, std::size_t align) override {
-        ::operator delete(p, bytes, std::align_val_t(align));
+    void do_deallocate(void* p, std::size_t, std::size_t align) override {
+        ::operator delete(p, std::align_val_t(align));
     }
     bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override { return this == &other; }
 };

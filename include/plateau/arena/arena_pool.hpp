@@ -40,7 +40,7 @@ PLATEAU_NAMESPACE_BEGIN
 /// Parts      after the options, by reference, each at most once: a budget (`charge`, an `account` for one) that is
 ///            charged for blocks in use and kept, under the pool's lock; a `std::pmr::memory_resource` to take
 ///            superblocks from, in place of the system. It gets them back whole, so a superblock with one block in use
-///            stays; and all of a superblock counts from the start. With either, `max_bytes` bounds what it has given.
+///            stays; and all of a superblock counts from the start. Several threads may call it at the same time.
 ///
 /// Thread safety  all members from any thread, construction and destruction apart. Blocks: for the pool's mutex, held
 ///                for a few loads and stores a block; the system is called outside of it, but for a new superblock.

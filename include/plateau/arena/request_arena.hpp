@@ -627,7 +627,7 @@ private:
     mutable std::uint64_t marked_runs_ = 0;  // the youngest run that any mark knows
     std::size_t forgotten_count_ = 0;
     forgotten_range forgotten_[max_forgotten];
-    const detail::arena_window first_room_;  // of a run that the arena itself lies in
+    detail::arena_window first_room_;  // of a run that the arena itself lies in
     bool ending_ = false;
 };
 

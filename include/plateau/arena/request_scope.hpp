@@ -78,7 +78,7 @@ struct arena_host {
     /// Returns: all runs of an arena without objects. They are the caller's to give back, the arena's own place with
     /// them.
     [[nodiscard]] static block_run* release(request_arena& arena) noexcept {
-        arena.current_ = arena.spare_ = {};
+        arena.current_ = arena.spare_ = arena.first_room_ = {};
         arena.held_ = 0;
         return std::exchange(arena.runs_, nullptr);
     }
