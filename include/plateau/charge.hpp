@@ -6,7 +6,6 @@
 
 #include <concepts>
 #include <cstddef>
-#include <memory>
 #include <type_traits>
 
 PLATEAU_NAMESPACE_BEGIN
@@ -31,7 +30,8 @@ public:
     template <charge C>
         requires(!std::same_as<std::remove_cv_t<C>, charge_ref>)
     constexpr charge_ref(C& budget PLATEAU_LIFETIMEBOUND) noexcept
-        : object_(const_cast<void*>(static_cast<const volatile void*>(std::addressof(budget)))), calls_(&calls_of<C>) {}
+        : object_(const_cast<void*>(static_cast<const volatile void*>(__builtin_addressof(budget)))),
+          calls_(&calls_of<C>) {}
 
     template <charge C>
         requires(!std::same_as<std::remove_cvref_t<C>, charge_ref> && !std::is_lvalue_reference_v<C>)

@@ -3,7 +3,6 @@
 
 #include <plateau/config.hpp>
 
-#include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -44,25 +43,26 @@ public:
         PLATEAU_EXPECTS(why != Reason::none, "a refusal needs a reason other than none");
     }
 
-    constexpr result(const result& other) noexcept(
+    result(const result& other) noexcept(
         std::is_nothrow_copy_constructible_v<T>) requires std::is_copy_constructible_v<T> : none_(),
                                                                                             reason_(other.reason_) {
-        if (other) std::construct_at(std::addressof(value_), other.value_);
+        if (other) ::new (place()) T(other.value_);
     }
-    constexpr result(result&& other) noexcept(
-        std::is_nothrow_move_constructible_v<T>) requires std::is_move_constructible_v<T> : none_(),
-                                                                                            reason_(other.reason_) {
-        if (other) std::construct_at(std::addressof(value_), std::move(other.value_));
+    result(result&& other) noexcept(std::is_nothrow_move_constructible_v<T>) requires std::is_move_constructible_v<T>
+        : none_(), reason_(other.reason_) {
+        if (other) ::new (place()) T(std::move(other.value_));
     }
     /// Only where it cannot fail half-way: the old value is gone before the new one is made.
-    constexpr result& operator=(result&& other) noexcept requires std::is_nothrow_move_constructible_v<T> {
-        if (this == std::addressof(other)) return *this;
-        std::destroy_at(this);
-        return *std::construct_at(this, std::move(other));
+    result& operator=(result&& other) noexcept requires std::is_nothrow_move_constructible_v<T> {
+        if (this == __builtin_addressof(other)) return *this;
+        if (*this) value_.~T();
+        reason_ = other.reason_;
+        if (other) ::new (place()) T(std::move(other.value_));
+        return *this;
     }
 
     constexpr ~result() {
-        if (*this) std::destroy_at(std::addressof(value_));
+        if (*this) value_.~T();
     }
     constexpr ~result() requires std::is_trivially_destructible_v<T>
     = default;
@@ -72,13 +72,14 @@ public:
 
     [[nodiscard]] constexpr T& operator*() noexcept PLATEAU_LIFETIMEBOUND { return checked(); }
     [[nodiscard]] constexpr const T& operator*() const noexcept PLATEAU_LIFETIMEBOUND { return checked(); }
-    [[nodiscard]] constexpr T* operator->() noexcept PLATEAU_LIFETIMEBOUND { return std::addressof(checked()); }
+    [[nodiscard]] constexpr T* operator->() noexcept PLATEAU_LIFETIMEBOUND { return __builtin_addressof(checked()); }
     [[nodiscard]] constexpr const T* operator->() const noexcept PLATEAU_LIFETIMEBOUND {
-        return std::addressof(checked());
+        return __builtin_addressof(checked());
     }
     [[nodiscard]] constexpr T take() noexcept(std::is_nothrow_move_constructible_v<T>) { return std::move(checked()); }
 
 private:
+    void* place() noexcept { return const_cast<void*>(static_cast<const volatile void*>(__builtin_addressof(value_))); }
     constexpr T& checked() noexcept {
         PLATEAU_EXPECTS(*this, "a refused result has no value: test it, or ask for its reason()");
         return value_;
@@ -100,7 +101,7 @@ public:
     using value_type = T&;
     using reason_type = Reason;
 
-    constexpr result(T& value) noexcept : value_(std::addressof(value)), reason_(Reason::none) {}
+    constexpr result(T& value) noexcept : value_(__builtin_addressof(value)), reason_(Reason::none) {}
     /// Expects: `why` is not `none`.
     constexpr result(Reason why) noexcept : value_(nullptr), reason_(why) {
         PLATEAU_EXPECTS(why != Reason::none, "a refusal needs a reason other than none");
@@ -110,7 +111,7 @@ public:
     [[nodiscard]] constexpr Reason reason() const noexcept { return reason_; }
 
     [[nodiscard]] constexpr T& operator*() const noexcept { return checked(); }
-    [[nodiscard]] constexpr T* operator->() const noexcept { return std::addressof(checked()); }
+    [[nodiscard]] constexpr T* operator->() const noexcept { return __builtin_addressof(checked()); }
     [[nodiscard]] constexpr T& take() const noexcept { return checked(); }
 
 private:

@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <memory>
 #include <string_view>
 #include <type_traits>
 
@@ -135,7 +134,7 @@ private:
             PLATEAU_EXPECTS(sink != nullptr, "a FILE* that text is written to is not null");
             return sink;
         } else {
-            return std::addressof(sink);
+            return __builtin_addressof(sink);
         }
     }
 
