@@ -19,6 +19,8 @@
 /// | request_scope   | the request itself: its arena, its listeners, its cancellation; one end      |
 /// | arena_vector... | containers that lie in it, and cannot be stored in what outlives the request |
 ///
+/// `arena_map` has a header of its own, <plateau/arena/arena_map.hpp>.
+///
 /// How it is built, from the ground up: superblock_table.hpp knows which blocks are free and which hold memory;
 /// arena_pool.hpp lends them, behind the few verbs of block_source.hpp; request_arena.hpp puts objects into them;
 /// containers.hpp and detach.hpp are the ways in and out.

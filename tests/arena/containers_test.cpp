@@ -4,6 +4,7 @@
 #include "tools/new_witness.hpp"
 
 #include <plateau/arena.hpp>
+#include <plateau/arena/arena_map.hpp>
 #include <plateau/arena_bound.hpp>
 
 #include <array>

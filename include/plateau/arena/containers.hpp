@@ -6,15 +6,12 @@
 #include <plateau/config.hpp>
 #include <plateau/detail/checked.hpp>
 #include <plateau/fwd.hpp>
-#include <plateau/hash.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <memory_resource>
 #include <string>
-#include <string_view>
 #include <type_traits>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -75,23 +72,9 @@ private:
     request_arena* arena_;
 };
 
-/// Equality of keys across types; texts of any string type by their characters.
-struct arena_key_equal {
-    using is_transparent = void;
-    template <class A, class B>
-    [[nodiscard]] constexpr bool operator()(const A& a, const B& b) const {
-        if constexpr (detail::string_like<A> && detail::string_like<B>)
-            return std::string_view(a) == std::string_view(b);
-        else return a == b;
-    }
-};
-
 template <class T>
 using arena_vector = std::vector<T, arena_allocator<T>>;
 using arena_string = std::basic_string<char, std::char_traits<char>, arena_allocator<char>>;
-/// Keyed hashing, and look-up by what compares with K: an arena_string by any string.
-template <class K, class V>
-using arena_map = std::unordered_map<K, V, keyed_hash, arena_key_equal, arena_allocator<std::pair<const K, V>>>;
 
 namespace detail {
 

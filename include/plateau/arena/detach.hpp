@@ -12,7 +12,6 @@
 #include <string_view>
 #include <tuple>
 #include <type_traits>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -77,15 +76,9 @@ template <class Range>
     return out;
 }
 
+/// For maps: defined in arena_map.hpp, with its include.
 template <class Map>
-[[nodiscard]] auto detach_map(const Map& items) {
-    using key = decltype(detach_value(items.begin()->first));
-    using value = decltype(detach_value(items.begin()->second));
-    std::unordered_map<key, value> out;
-    out.reserve(items.size());
-    for (const auto& [k, v] : items) out.emplace(detach_value(k), detach_value(v));
-    return out;
-}
+struct detach_map;
 
 template <class T>
 [[nodiscard]] auto detach_value(const T& value) {
@@ -96,7 +89,7 @@ template <class T>
     } else if constexpr (array_shaped<T> || is_span<T>) {
         return detach_elements(value);
     } else if constexpr (map_shaped<T>) {
-        return detach_map(value);
+        return detach_map<T>{}(value);
     } else if constexpr (is_optional_value<T>) {
         using owned = decltype(detach_value(*value));
         return value ? std::optional<owned>(detach_value(*value)) : std::optional<owned>();
@@ -125,9 +118,9 @@ struct detach_function {
 }
 
 /// `detach(x)`: a deep copy of x in types of the standard library that own what they hold, and the one way out of an
-/// arena: strings and views as std::string, vectors and spans as std::vector, maps as std::unordered_map, optional,
-/// pair and tuple of these, and what is trivially copyable as it is. A type of yours joins by a function `detach(const
-/// T&)` in its own namespace; one about which nothing is known does not compile.
+/// arena: strings and views as std::string, vectors and spans as std::vector, maps as std::unordered_map
+/// (arena_map.hpp), optional, pair and tuple of these, and what is trivially copyable as it is. A type of yours joins
+/// by a function `detach(const T&)` in its own namespace; one about which nothing is known does not compile.
 ///
 /// Limit: a trivially copyable struct that hides a pointer is copied with it.
 /// Throws: std::bad_alloc. Complexity: linear in what is copied.

@@ -8,6 +8,7 @@
 // expect KEY: this cache key may point into memory that ends with a request
 // expect MEMORY_RESOURCE: this cache value may point into memory that ends with a request
 #include <plateau/arena.hpp>
+#include <plateau/arena/arena_map.hpp>
 #include <plateau/cache.hpp>
 
 #include <memory_resource>
