@@ -60,20 +60,20 @@ public:
     /// The same for what has no type of ours: code, stacks, another library's buffers.
     void add_bytes(std::string_view name, std::size_t bytes) { add_row(name, kind::holds, bytes); }
 
-    /// Effects: adds a row that admits what requests may hold in `arenas`: the least of the bytes that `gate` lets in
-    /// together, of `gate.limit()` arenas of `max_arena_bytes` each, and of the arenas' own ceiling.
+    /// Effects: adds a row that admits what requests may hold in `arenas`: the least of the bytes that `door`, a gate,
+    /// lets in together, of `door.limit()` arenas of `max_arena_bytes` each, and of the arenas' own ceiling.
     ///
     /// A service with two gates adds a row for each, over the same arenas.
     template <class Gate, class Arenas>
-        requires requires(const Gate& gate, const Arenas& arenas) {
-            { gate.limit() } -> std::convertible_to<std::size_t>;
-            { gate.max_bytes() } -> std::convertible_to<std::size_t>;
+        requires requires(const Gate& door, const Arenas& arenas) {
+            { door.limit() } -> std::convertible_to<std::size_t>;
+            { door.max_bytes() } -> std::convertible_to<std::size_t>;
             { arenas.memory_ceiling() } -> std::convertible_to<std::size_t>;
         }
-    void add_admitted(std::string_view name, const Gate& gate, const Arenas& arenas,
+    void add_admitted(std::string_view name, const Gate& door, const Arenas& arenas,
                       std::size_t max_arena_bytes = unlimited) {
-        auto bytes = static_cast<std::size_t>(gate.max_bytes());
-        const std::size_t in_arenas = detail::saturating_mul(static_cast<std::size_t>(gate.limit()), max_arena_bytes);
+        auto bytes = static_cast<std::size_t>(door.max_bytes());
+        const std::size_t in_arenas = detail::saturating_mul(static_cast<std::size_t>(door.limit()), max_arena_bytes);
         if (in_arenas < bytes) bytes = in_arenas;
         const auto ceiling = static_cast<std::size_t>(arenas.memory_ceiling());
         add_row(name, kind::admits, ceiling < bytes ? ceiling : bytes);
