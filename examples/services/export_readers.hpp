@@ -16,8 +16,10 @@
 
 namespace load {
 
-/// Reads an export to its end. Returns: what is wrong with it, or nothing.
-inline std::string fault_in_export(raw_client& client, std::string begun = {}) {
+/// Reads an export to its end; `between` is called after each piece. Returns: what is wrong with it, or nothing.
+template <class F>
+std::string fault_in_export(raw_client& client, F between) {
+    std::string begun;
     answer_head head;
     while (!head.parse(begun)) {
         const std::size_t before = begun.size();
@@ -33,8 +35,12 @@ inline std::string fault_in_export(raw_client& client, std::string begun = {}) {
         client.receive_into(begun, 256 * 1024);
         if (begun.empty()) break;
         check.receive(begun);
+        between();
     }
     return check.fault();
+}
+inline std::string fault_in_export(raw_client& client) {
+    return fault_in_export(client, [] {});
 }
 
 struct slow_outcome {

@@ -11,7 +11,7 @@
 //
 // A page that is not kept is made behind a gate, in the request's own arena; 503 with Retry-After when there are too
 // many. `?live=` asks for one that is always made, and waits 20 ms for the warehouse meanwhile. Exports have a gate of
-// their own, and a client that takes less than 256 KiB a second, or nothing for 3 s, is left.
+// their own, and a client that takes less than 256 KiB a second, or nothing for 5 s, is left.
 //
 // SIGTERM or SIGINT drains: /readyz turns 503, what is in flight is finished, the exit code is 0. What is still in
 // flight after the drain limit is reported, and the exit code is 1.
@@ -192,7 +192,7 @@ void configure(httplib::Server& server, const service_options& options, int& lis
         1'000'000);                    // 5 by default: then every fifth request would pay for a new connection
     server.set_keep_alive_timeout(2);  // an idle connection occupies a thread, and a drain waits for it
     server.set_read_timeout(5s);
-    server.set_write_timeout(3s);
+    server.set_write_timeout(5s);
     server.set_payload_max_length(64_KiB);
     server.set_tcp_nodelay(true);  // head and body are two writes
     server.set_socket_options([&listening](auto socket) {

@@ -65,7 +65,9 @@ public:
           door_(gate_options(options.max_in_flight, page_bytes)),
           export_door_(
               {.max_in_flight = options.max_exports, .max_bytes = options.max_exports * export_bytes, .max_queue = 0}),
-          arenas_({.max_bytes = options.max_in_flight * page_bytes + options.max_exports * export_bytes}),
+          arenas_({.max_bytes = demo_break("arena")
+                                    ? 64_GiB
+                                    : options.max_in_flight * page_bytes + options.max_exports * export_bytes}),
           prices_({.max_listeners = 256}) {
         plan_.add("pages kept", pages_);
         plan_.add("door", door_);
@@ -133,7 +135,7 @@ public:
         static plateau::stream_options bounds() {
             return {.high_water_bytes = demo_break("pipeline") ? shop::export_bytes : 256_KiB,
                     .chunk_bytes = 64_KiB,
-                    .write_timeout = std::chrono::seconds(3),
+                    .write_timeout = std::chrono::seconds(5),
                     .min_bytes_per_second = 256_KiB};
         }
 
