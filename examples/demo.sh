@@ -102,7 +102,7 @@ trap 'exit 129' HUP
 parse_arguments() {
     while (($#)); do
         case $1 in
-        --quick) rounds=13 warm_up=3 cap_mib=1792 needed_mib=1000 ;;
+        --quick) rounds=13 cap_mib=1792 needed_mib=1000 ;;
         --yes) yes=1 ;;
         --trace | --out)
             [[ $# -ge 2 && -n $2 ]] || give_up "$1 lacks its value"

@@ -239,7 +239,7 @@ private:
         if (++ended_ % 16 == 0) kept_.push_back(scope.keep_alive());
     }
 
-    static constexpr plateau::duration time_to_live = std::chrono::seconds(30);
+    static constexpr plateau::duration time_to_live = std::chrono::minutes(5);
 
     std::atomic<std::uint64_t> stored_{0};
     std::atomic<std::uint64_t> exports_too_slow_{0};
