@@ -61,6 +61,8 @@ public:
     slow_readers(const slow_readers&) = delete;
     ~slow_readers() { join(); }
 
+    std::chrono::steady_clock::time_point since() const noexcept { return since_; }
+
     /// Effects: has those that are still there hang up.
     slow_outcome finish() {
         join();
@@ -109,6 +111,7 @@ private:
         threads_.clear();
     }
 
+    const std::chrono::steady_clock::time_point since_ = std::chrono::steady_clock::now();
     std::atomic<std::size_t> shed_{0}, without_retry_after_{0}, cut_{0}, kept_{0};
     std::atomic<bool> told_to_end_{false};
     slow_outcome seen_;

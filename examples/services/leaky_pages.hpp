@@ -111,8 +111,8 @@ public:
         auto [tree, hit] = find(url, request.id);
 
         auto price_is_old = std::make_shared<std::atomic<bool>>(false);
-        prices_.subscribe([tree = tree, price_is_old, url](const price_change& change) {
-            if (change.id == tree->id) *price_is_old = true;
+        prices_.subscribe([shown = tree, price_is_old, url](const price_change& change) {
+            if (change.id == shown->id) *price_is_old = true;
         });
 
         if (request.live()) ask_the_warehouse();

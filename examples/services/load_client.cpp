@@ -308,8 +308,8 @@ public:
         return load::slow_readers(options_.port, options_.slow_readers);
     }
     void have_read_slowly(load::slow_readers& readers) {
-        // A service that leaves them has done so by now, or soon will.
-        const auto end = clock_type::now() + 500ms;
+        // A service that leaves them does so within this time.
+        const auto end = readers.since() + 1'500ms;
         while (ask_account(control_, counts_)["exports_in_flight"] != 0 && clock_type::now() < end)
             std::this_thread::sleep_for(5ms);
         const load::slow_outcome slow = readers.finish();
