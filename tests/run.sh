@@ -4,7 +4,7 @@
 set -euo pipefail
 
 kinds=(lint unit model alloc explore linear seeded race fuzz package)
-rooms=(floor tools cache watch examples)
+rooms=(floor tools support cache gate arena watch examples)
 
 usage() {
     cat <<WORDS
@@ -80,8 +80,8 @@ wants() {
 }
 wants_check=false wants_proof=false wants_race=false wants_fuzz=false wants_lint=false wants_package=false
 if wants unit model alloc "${rooms[@]}"; then wants_check=true; fi
-if wants model explore linear seeded floor tools cache watch; then wants_proof=true; fi
-if wants race floor tools cache watch; then wants_race=true; fi
+if wants model explore linear seeded floor tools support cache gate arena watch; then wants_proof=true; fi
+if wants race floor tools support cache gate arena watch; then wants_race=true; fi
 if wants fuzz floor cache watch; then wants_fuzz=true; fi
 if wants lint; then wants_lint=true; fi
 if wants package; then wants_package=true; fi

@@ -84,6 +84,54 @@ class lru_cache;
 template <class K, class V, class Policies = concurrent_cache_policies>
 class concurrent_lru_cache;
 
+// gate
+struct gate_options;
+struct admit_options;
+struct gate_stats;
+struct fixed_limit;
+struct fifo;
+struct constant_retry;
+struct gate_policies;
+enum class shed_reason : unsigned char;
+enum class drain_reason : unsigned char;
+class drain_result;
+class header_value;
+template <class Sync = default_sync>
+class basic_permit;
+using permit = basic_permit<>;
+template <class Sync = default_sync>
+class basic_admission;
+using admission = basic_admission<>;
+template <class Policies = gate_policies>
+class basic_gate;
+using gate = basic_gate<>;
+
+// arena
+struct arena_pool_options;
+struct arena_options;
+struct arena_policies;
+struct arena_pool_stats;
+struct arena_stats;
+enum class arena_reason : unsigned char;
+class limit_exceeded;
+template <class Policies = arena_policies>
+class basic_arena_pool;
+using arena_pool = basic_arena_pool<>;
+class request_arena;
+struct scope_options;
+struct scope_policies;
+struct scope_stats;
+template <class Policies = scope_policies>
+class basic_scope_token;
+template <class Policies = scope_policies>
+class basic_request_scope;
+using scope_token = basic_scope_token<>;
+using request_scope = basic_request_scope<>;
+class checkpoint;
+struct arena_key_equal;
+template <class T>
+class arena_allocator;
+
 // watch
 struct ledger_options;
 struct account_options;
@@ -119,5 +167,16 @@ struct soak_options;
 struct soak_report;
 template <class Stats>
 class named_stats;
+
+// support
+struct event_options;
+struct event_policies;
+struct event_stats;
+enum class subscribe_reason : unsigned char;
+class subscription;
+template <class Policies, class... Args>
+class basic_event;
+template <class... Args>
+using event = basic_event<event_policies, Args...>;
 
 PLATEAU_NAMESPACE_END

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The caches beside the textbook, one thread. A checked operation is a call on both after which everything that
 // cache_model.hpp names was compared, the invariants of the whole structure included; the content in its order is
-// compared every sixteenth call and at the end. Sanitizers and -O0 run an eighth (model_slowness).
+// compared every sixteenth call and at the end. Sanitizers and -O0 run a part of it (model_slowness).
 #include "cache/cache_model.hpp"
 #include "tools/catch.hpp"
 #include "tools/model_run.hpp"

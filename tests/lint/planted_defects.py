@@ -96,7 +96,7 @@ DEFECTS = [
     (f"{GCC} exceptions", {ONE: header("inline void one() { throw 1; }")}, "without exceptions under g++"),
     (f"{GCC} RTTI", {ONE: header("inline bool one(int& x) { return typeid(x) == typeid(int); }",
                                  "#include <typeinfo>\n")}, "without RTTI under g++"),
-    (f"{CLANG} alone", {ONE: header("class one { int unused_ = 1; };")}, "unused-private-field"),
+    (f"{CLANG} hostile", {ONE: header("class one { int unused_ = 1; };")}, "unused-private-field"),
     (f"{LIBCXX} alone", {ONE: header("inline std::size_t one(std::string_view s) { return s.size(); }",
                                      "#include <typeinfo>\n")}, "one.hpp alone under libc++"),
     ("line_budgets.py", {CACHE: header("", "#include <regex>\n#include <iostream>\n")}, "cache.hpp: "),

@@ -10,6 +10,9 @@
 template class plateau::lru_cache<int, int>;
 template class plateau::basic_ledger<>;
 template class plateau::basic_memory_sampler<>;
+template class plateau::basic_request_scope<>;
+template class plateau::basic_scope_token<>;
+template class plateau::basic_event<plateau::event_policies, int>;
 
 namespace {
 
@@ -49,6 +52,23 @@ int use_plateau() {
     const auto before = books.snapshot();
     std::string text;
     diff(before, books.snapshot()).write(text);
+
+    plateau::event<int> prices{{.max_listeners = 4}};
+    const auto listening = prices.subscribe([](int) {});
+    plateau::arena_pool arenas{{.max_bytes = 16_MiB}};
+    {
+        plateau::request_scope request{arenas, {.max_bytes = 1_MiB}};
+        request.defer([]() noexcept {});
+        request.on_cancel([]() noexcept {});
+        if (prices.subscribe(request, [](int) {}) != plateau::subscribe_reason::none) return 1;
+        if (request.attach<int>(7) != 7 || request.find<int>() == nullptr || request.stop_requested()) return 1;
+        const plateau::scope_token token = request.keep_alive();
+        prices.emit(1);
+        request.cancel();
+        request.check_invariants();
+    }
+    if (!listening || prices.stats().listeners != 1 || arenas.stats().in_use_bytes != 0) return 1;
+    prices.check_invariants();
 
     plateau::memory_sampler sampler{{.period = std::chrono::seconds{1}}};
     sampler.tick(1);

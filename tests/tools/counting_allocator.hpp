@@ -2,9 +2,11 @@
 /// An allocator that counts exactly, per tally, what was asked for.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <new>
 
@@ -57,6 +59,7 @@ public:
         auto* base = static_cast<std::byte*>(::operator new (front + bytes, std::align_val_t{front}));
         ::new (static_cast<void*>(base)) std::size_t(bytes);
         tally_->add(bytes);
+        std::memset(base + front, fresh_byte, std::min(bytes, fresh_bytes));
         return reinterpret_cast<T*>(base + front);
     }
 
@@ -74,6 +77,9 @@ public:
     }
 
 private:
+    /// What fresh memory begins with: whoever reads before he writes does not find zeros.
+    static constexpr int fresh_byte = 0xa5;
+    static constexpr std::size_t fresh_bytes = 4096;
     /// Bytes in front of a block: room for its size, and the block keeps its alignment.
     static constexpr std::size_t front = alignof(T) < 2 * sizeof(std::size_t) ? 2 * sizeof(std::size_t) : alignof(T);
 

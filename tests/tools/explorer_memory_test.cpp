@@ -215,6 +215,8 @@ TEST_CASE("IRIW: two readers may disagree on the order of two writes unless all 
     CHECK(weak(4, iriw.operator()<release, acquire>()).count("1010") == 1);
     CHECK(weak(4, iriw.operator()<release, acquire>()).size() == 16);
     CHECK(weak(4, iriw.operator()<seq_cst, acquire>()).count("1010") == 1);
+    CHECK(weak(4, iriw.operator()<release, seq_cst>()).size() ==
+          15);  // what a seq_cst read has seen, the next one sees
     CHECK(weak(4, iriw.operator()<seq_cst, seq_cst>()).count("1010") == 0);
     CHECK(weak(4, iriw.operator()<seq_cst, seq_cst>()).size() == 15);
     CHECK(sequential(4, iriw.operator()<relaxed, relaxed>()).size() == 15);

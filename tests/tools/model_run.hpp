@@ -28,12 +28,12 @@ struct model_report {
     model_bytes shrunk;  ///< when it failed
 };
 
-/// Sanitizers and -O0 cost about twenty times: what a run without them does is divided by this.
+/// Sanitizers at -O0 cost about two hundred times: what a run without them does is divided by this.
 #if !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr std::uint64_t model_slowness = 8;
+inline constexpr std::uint64_t model_slowness = 32;
 #elif defined(__has_feature)
 #    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-inline constexpr std::uint64_t model_slowness = 8;
+inline constexpr std::uint64_t model_slowness = 32;
 #    else
 inline constexpr std::uint64_t model_slowness = 1;
 #    endif

@@ -70,6 +70,11 @@ public:
     /// Before the node is enlisted.
     void set_deadline(time_point moment) noexcept { deadline_ = moment; }
 
+    /// What is asked for, and then what was given, in the terms of the room: the owner's before the node is enlisted,
+    /// the room's under the list's mutex while it is linked, the owner's again once it was completed.
+    [[nodiscard]] std::uint64_t cargo() const noexcept { return cargo_; }
+    void set_cargo(std::uint64_t what) noexcept { cargo_ = what; }
+
 protected:
     /// A phase, and what others have asked for meanwhile: `leaving`, its owner is at its end; `revoked`, cancel came
     /// while it was being served or between two waits.
@@ -139,6 +144,7 @@ private:
     const bool sleeps_;
     wake outcome_ = wake::nudged;
     time_point deadline_ = (time_point::max)();
+    std::uint64_t cargo_ = 0;
 };
 
 /// The node of a thread that sleeps. It serves one sleep.
@@ -288,7 +294,7 @@ protected:
             const std::uint32_t at = seen & base::phase;
             if (at == base::idle) return;
             if (at == base::waiting) {
-                if (this->change(base::waiting, base::claimed)) return this->help(chore::forget);
+                if (this->claim(wake::cancelled)) return this->help(chore::forget);
             } else if (at == base::claimed && this->drop_from_own_chain()) {
                 return this->help(chore::hand_on);
             } else if (at != base::claimed && runner_.load(std::memory_order_relaxed) == Sync::thread_id()) {

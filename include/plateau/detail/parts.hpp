@@ -4,7 +4,6 @@
 #include <plateau/config.hpp>
 
 #include <cstddef>
-#include <memory>
 #include <type_traits>
 #include <utility>
 
@@ -52,7 +51,7 @@ public:
             static_assert((!std::is_same_v<T, Parts> && ...) && (!std::is_same_v<const T, Parts> && ...),
                           "plateau: a shared part (clock, executor, account) is taken by reference and outlives what "
                           "uses it: pass an lvalue");
-            target_ = std::addressof(part_of<T>(std::forward<Parts>(parts)...));
+            target_ = __builtin_addressof(part_of<T>(std::forward<Parts>(parts)...));
         }
     }
 

@@ -30,6 +30,9 @@ namespace detail {
 ///   refused(wake)  the result of a wait that was cancelled, or timed out.
 ///   hand_on(node)  gives what `node.outcome()` brought, a right or a nudge, to another: the owner has gone.
 ///   patience       how many pauses a spinning waiter makes before each look: 1, or more where a look disturbs.
+/// And where it has them:
+///   announce(node) before the node is enlisted: its cargo, and its deadline where the form has set none.
+///   forget(node)   in place of the list's own `forget`: for a room where others may go on when one has left.
 template <class V>
 concept waiting_verb = requires(V& verb, park_node<typename V::sync>& node, wake why) {
     { verb.attempt() }
@@ -49,8 +52,13 @@ concept waiting_verb = requires(V& verb, park_node<typename V::sync>& node, wake
 
 template <waiting_verb V>
 void help_with(V& verb, park_node<typename V::sync>& node, chore what) noexcept {
-    if (what == chore::forget) verb.list().forget(node, verb.flag());
-    else verb.hand_on(node);
+    if (what == chore::hand_on) verb.hand_on(node);
+    else if constexpr (requires { verb.forget(node); }) verb.forget(node);
+    else verb.list().forget(node, verb.flag());
+}
+template <waiting_verb V>
+void announce([[maybe_unused]] V& verb, [[maybe_unused]] park_node<typename V::sync>& node) noexcept {
+    if constexpr (requires { verb.announce(node); }) verb.announce(node);
 }
 
 // ---- x, x_for, x_until: a thread waits
@@ -89,6 +97,7 @@ public:
     template <class Token, class Clock>
     bool sleep(const Token& stop, const Clock& clock, time_point deadline) {
         this->set_deadline(deadline);
+        announce(verb_, *this);
         // Nobody but the list knows the node yet, so none can have taken it where it is not left waiting.
         if (verb_.list().enlist(*this, park_node<sync>::idle, verb_.flag()) != enlisted::waits) return false;
         if constexpr (std::is_same_v<Token, never_stop_token>) {
@@ -175,6 +184,7 @@ public:
     }
     bool await_suspend(std::coroutine_handle<> handle) noexcept {
         handle_ = handle;
+        announce(verb_, *this);
         for (;;) {
             if (verb_.list().enlist(*this, base::idle, verb_.flag()) != enlisted::look_again) return true;
             if (!this->finish()) return true;  // its owner is at its end
@@ -224,6 +234,7 @@ public:
         plain& bare = self;
         bare.set(verb, how, where);
         bare.set_deadline(deadline);
+        announce(bare.template verb<V>(), bare);
         bare.arm();
     }
 

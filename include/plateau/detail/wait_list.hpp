@@ -138,7 +138,27 @@ public:
         /// another.
         bool claim(node& waiter, wake why) noexcept {
             list_.unlink(waiter);
+            return waiter.claim(why) && chain(waiter);
+        }
+        bool claim_front(wake why) noexcept { return claim(*list_.first_, why); }
+
+        /// For a room that may end before its waiters do: whoever has claimed the waiter meanwhile is still to come and
+        /// take it off (`take_off`), so that an empty list is one that nobody comes back to.
+        [[nodiscard]] node* next(const node& waiter) const noexcept { return waiter.next_; }
+        bool try_claim(node& waiter, wake why) noexcept {
             if (!waiter.claim(why)) return false;
+            list_.unlink(waiter);
+            return chain(waiter);
+        }
+        /// Effects: `forget`, within the session. Returns: whether the waiter was linked.
+        bool take_off(node& waiter) noexcept {
+            if (!waiter.linked_) return false;
+            list_.unlink(waiter);
+            return true;
+        }
+
+    private:
+        bool chain(node& waiter) noexcept {
             ++claimed_;
             waiter.next_ = nullptr;
             node**& end = waiter.sleeps_ ? sleepers_end_ : end_;
@@ -150,9 +170,7 @@ public:
             end = &waiter.next_;
             return true;
         }
-        bool claim_front(wake why) noexcept { return claim(*list_.first_, why); }
 
-    private:
         wait_list& list_;
         Flag flag_;
         node* sleepers_ = nullptr;

@@ -23,6 +23,7 @@
 ///
 /// Exhaustive means: within the bounds, and within what memory.hpp models. Two stale reads are the default: each more
 /// takes about five times as many executions, and every litmus shape and lost wake-up known to us needs one or two.
+/// Without a bound on them a spin may read the old value for ever, and then "no thread gets on".
 ///
 /// One exploration at a time in a process.
 #pragma once

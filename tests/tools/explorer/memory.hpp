@@ -11,10 +11,11 @@
 /// In sequential mode there are no messages: every read sees the last write and acquires what it released, whatever
 /// order the code names.
 ///
-/// What this cannot see, because a write takes effect where it is executed: load buffering (a load that sees a store
-/// which comes after it in the program order of a cycle), two threads whose writes to two places end in orders that no
-/// interleaving gives (2+2W), and values out of thin air. Hardware of today shows the first two on ARM and POWER for
-/// relaxed operations. Fences are not modelled: the library has none.
+/// What this cannot see, because a write takes effect where it is executed: any execution in which program order,
+/// reads-from, modification order and the order of the seq_cst operations form a cycle. Those are load buffering, 2+2W
+/// and S by relaxed stores, and seq_cst operations that are ordered against a chain of weaker ones (Z6.U); hardware of
+/// today shows some of them on ARM and POWER for relaxed operations. Nor values out of thin air. Fences are not
+/// modelled: the library has none.
 #pragma once
 
 #include <algorithm>
