@@ -107,7 +107,7 @@ public:
         export_request(plateau_pages& owner, plateau::permit permit)
             : owner_(owner), permit_(std::move(permit)), scope_(owner.arenas_, {.max_bytes = 64_KiB}) {
             scope_.on_cancel([this]() noexcept { owner_.exports_cancelled_.fetch_add(1); });
-            auto& changes = scope_.arena().create<std::atomic<unsigned>>(0);
+            auto& changes = scope_.arena().create<std::atomic<unsigned>>(0u);
             listens_ = owner.prices_.subscribe(scope_, [&changes](const price_change&) { ++changes; }) ==
                        plateau::subscribe_reason::none;
         }
