@@ -7,7 +7,7 @@ usage() {
     cat <<'END'
 usage: ./examples/demo.sh [--quick] [--yes] [--trace FILE] [--out DIR]
 
-  --quick       16 rounds instead of 36 (under 90 seconds after the build, instead of under 5 minutes)
+  --quick       13 rounds instead of 36 (under 150 seconds after the build, instead of under 5 minutes)
   --yes         install what is missing without asking (apt-get; never a daemon)
   --trace FILE  replay the products of a real trace: big-endian 32-bit integers, one a request
   --out DIR     build and write results there (default: build/demo)
@@ -21,12 +21,15 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 out=$root/build/demo
 rounds=36
 warm_up=4
-requests=2000       # a round
+requests=2000       # pages of a round
 rate=2000           # requests a second
 connections=6
-threads=16
-cap_mib=2048        # address space of each service: neither can take the machine
-needed_mib=900      # free memory
+limit=8             # pages that are made at once: with the 20 ms of the warehouse, at most 400 live pages a second
+overload=1000       # live pages of a round's overload
+overload_rate=2000  # a second: 5 times as many as that
+threads=64          # of the HTTP library, one a connection: more than the gate lets in or keeps waiting
+cap_mib=2560        # address space of each service: neither can take the machine
+needed_mib=1500     # free memory
 trace=
 yes=0
 
@@ -99,7 +102,7 @@ trap 'exit 129' HUP
 parse_arguments() {
     while (($#)); do
         case $1 in
-        --quick) rounds=16 cap_mib=1280 needed_mib=600 ;;
+        --quick) rounds=13 cap_mib=1792 needed_mib=1000 ;;
         --yes) yes=1 ;;
         --trace | --out)
             [[ $# -ge 2 && -n $2 ]] || give_up "$1 lacks its value"
@@ -112,8 +115,8 @@ parse_arguments() {
         shift
     done
     case ${PLATEAU_DEMO_BREAK:-} in
-    '' | cache) ;;
-    *) give_up "PLATEAU_DEMO_BREAK=$PLATEAU_DEMO_BREAK: only \"cache\" can be broken" ;;
+    '' | cache | gate | arena | pipeline) ;;
+    *) give_up "PLATEAU_DEMO_BREAK=$PLATEAU_DEMO_BREAK: only cache, gate, arena or pipeline can be broken" ;;
     esac
 }
 check_trace() {
@@ -232,7 +235,7 @@ start_service() {  # start_service <name> [options]; sets service_pid, port and 
     shift
     log=$out/$name.log
     # shellcheck disable=SC2016  # expanded by the inner shell, which becomes the service
-    start bash -c 'ulimit -v "$1" && shift && exec "$@"' bash $((cap_mib * 1024)) "$bin/page_service" --threads "$threads" "$@" >"$log" 2>&1
+    start bash -c 'ulimit -v "$1" && shift && exec "$@"' bash $((cap_mib * 1024)) "$bin/page_service" --threads "$threads" --limit "$limit" "$@" >"$log" 2>&1
     service_pid=$started
     for ((tries = 0; tries < 100; ++tries)); do
         port=$(sed -nE 's/^listening on .*:([0-9]+)$/\1/p' "$log")
@@ -249,9 +252,11 @@ serve_rounds() {  # serve_rounds <name> [service options]
     title "The $name service"
     start_service "$@"
     sed -e '/^listening/d' -e 's/^/  /' "$log"
-    say "  pid $service_pid on 127.0.0.1:$port: $rounds rounds of the same $requests requests, $rate a second over $connections connections"
+    say "  pid $service_pid on 127.0.0.1:$port: $rounds rounds, each of the same $requests pages, $rate a second over $connections connections, while"
+    say "  3 readers take their export at 40 KB a second; 5 clients that hang up; 1 export of 105 MB; $overload live pages, $overload_rate a second"
     run "$bin/load_client" --name "$name" --out "$out" --port "$port" --pid "$service_pid" --warm-up "$warm_up" --rounds "$rounds" \
-        --requests "$requests" --rate "$rate" --connections "$connections" ${trace:+--trace "$trace"} || code=$?
+        --requests "$requests" --rate "$rate" --connections "$connections" \
+        --overload "$overload" --overload-rate "$overload_rate" ${trace:+--trace "$trace"} || code=$?
     if ((code > 1)); then  # 1: some requests failed, which the summary tells
         say "${red}the $name service did not survive its load, see $log${plain}"
         exit 1
@@ -259,7 +264,8 @@ serve_rounds() {  # serve_rounds <name> [service options]
     read_values "$name" "$out/$name.txt"
     "$bin/judge_rounds" "$out/$name.csv" >"$out/$name.verdict"
     read_values "$name" "$out/$name.verdict"
-    check "all ${of[$name.answers]} answers were whole and right" "${of[$name.failures]} requests failed" [ "${of[$name.failures]}" -eq 0 ]
+    check "all ${of[$name.answers]} answers were whole and right, and ${of[$name.exports_whole]} exports" \
+        "${of[$name.failures]} requests failed" [ "${of[$name.failures]}" -eq 0 ]
 }
 declare -A of  # of[<name>.<key>]: everything that was measured
 read_values() {
@@ -337,6 +343,8 @@ run_plateau() {
     check_metrics plateau
     of[plateau.high_water_bytes]=$(($(awk '/^VmHWM:/ { print $2 }' "/proc/$service_pid/status") * 1024))
     drain
+    check_gates
+    check_ends
     local evictions allowed
     evictions=$(awk '/^plateau_cache_evictions_total\{/ { printf "%d", $2 }' "$out/plateau.metrics")
     check "the cache was full: it evicted ${evictions:-0} pages" "it never filled" [ "${evictions:-0}" -gt 0 ]
@@ -348,6 +356,27 @@ run_plateau() {
     check "its high-water mark stays below baseline + 1.25 x ceiling + 256 KiB x cores" \
         "$(mib "${of[plateau.high_water_bytes]}") of $(mib "$allowed") MiB" [ "${of[plateau.high_water_bytes]}" -le "$allowed" ]
 }
+check_gates() {  # what the gates did when too much came
+    local capacity=$((limit * 50))  # live pages a second, each at least 20 ms in flight
+    check "the overload came at ${of[plateau.overload_per_second]} a second, where $capacity can be made" "not 4 times as many" \
+        [ "${of[plateau.overload_per_second]}" -ge $((4 * capacity)) ]
+    check "the gate shed ${of[plateau.pages_shed]} pages" "it let everybody in" [ "${of[plateau.pages_shed]}" -gt 0 ]
+    check "at its peak ${of[plateau.pages_peak]} pages were in the making, its limit" "the limit is $limit" [ "${of[plateau.pages_peak]}" -eq "$limit" ]
+    check "every 503 said when to come back" "${of[plateau.without_retry_after]} had no Retry-After" \
+        [ "${of[plateau.without_retry_after]}" -eq 0 ]
+    check "p99 of served pages: ${of[plateau.p99_ms]} ms beside slow readers, ${of[plateau.overload_p99_ms]} ms in the overload" \
+        "more than 1 s" at_most 1000 "${of[plateau.p99_ms]}" "${of[plateau.overload_p99_ms]}"
+    check "at its peak ${of[plateau.exports_peak]} exports were on their way, their limit" "the limit is ${of[plateau.exports_limit]}" \
+        [ "${of[plateau.exports_peak]}" -eq "${of[plateau.exports_limit]}" ]
+}
+check_ends() {  # that a request ends when its client does, and leaves nothing
+    check "of ${of[plateau.slow_readers]} slow readers ${of[plateau.slow_cut]} were left, and ${of[plateau.slow_shed]} not let in" \
+        "${of[plateau.slow_kept]} held their export" [ "${of[plateau.slow_kept]}" -eq 0 ]
+    check "what ${of[plateau.hung_up]} clients that hung up had was gone, after ${of[plateau.gone_ms]} ms at most" \
+        "${of[plateau.listeners_left]} listeners were left" [ "${of[plateau.listeners_left]}" -eq 0 ]
+    check "no request's memory outlived it" "${of[plateau.parked_scopes]} scopes are parked" [ "${of[plateau.parked_scopes]}" -eq 0 ]
+}
+at_most() { awk -v most="$1" -v first="$2" -v second="$3" 'BEGIN { exit first > most || second > most }'; }
 nearly() { (($1 <= $2 + $2 / 10 && $2 <= $1 + $1 / 10)); }
 mib() { awk -v bytes="$1" 'BEGIN { printf "%.1f", bytes / 1048576 }'; }
 
@@ -392,8 +421,15 @@ report() {
     row "declared ceiling, MiB" none "$(mib "${of[plateau.ceiling_bytes]}")"
     row "high-water mark and bound, MiB" "" "$(mib "${of[plateau.high_water_bytes]}") of $(mib "${of[plateau.allowed_bytes]}")"
     both "hit ratio, %" hit_percent
-    both "p50, ms" p50_ms
-    both "p99, ms" p99_ms
+    both "p50 beside slow readers, ms" p50_ms
+    both "p99" p99_ms
+    both "p50 of pages in overload, ms" overload_p50_ms
+    both "p99" overload_p99_ms
+    both "pages in the making, peak" pages_peak
+    both "pages shed with Retry-After" overload_shed
+    both "exports alive, peak" exports_peak
+    both "slow readers that were endured" slow_kept
+    both "listeners left by hang-ups" listeners_left
     both "requests failed" failures
 }
 

@@ -12,27 +12,37 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace shop {
 
-struct review {
-    std::string author;
-    std::string text;
+template <class Allocator>
+using text_in = std::basic_string<char, std::char_traits<char>, Allocator>;  // Allocator: of char
+
+template <class Allocator>
+struct basic_review {
+    text_in<Allocator> author;
+    text_in<Allocator> text;
     int stars;
 };
 
-/// One product with everything its page shows: the tree that a request builds and must not leave behind.
-struct product {
+/// One product with everything its page shows: the tree that a request builds and must not leave behind. The allocator
+/// says where it lies.
+template <class Allocator>
+struct basic_product {
+    using review = basic_review<Allocator>;
+    using reviews_allocator = typename std::allocator_traits<Allocator>::template rebind_alloc<review>;
+
     std::uint32_t id;
-    std::string name;
-    std::string description;
+    text_in<Allocator> name;
+    text_in<Allocator> description;
     std::uint64_t price_cents;
-    std::vector<review> reviews;
+    std::vector<review, reviews_allocator> reviews;
 };
+using product = basic_product<std::allocator<char>>;
 
 inline constexpr std::size_t min_page_bytes = 10'000;
 inline constexpr std::size_t max_page_bytes = 300'000;
@@ -56,14 +66,15 @@ private:
 };
 
 /// Words as people write them, the characters that HTML gives a meaning included.
-inline std::string sentence(dice& die, std::size_t words) {
+template <class Allocator>
+text_in<Allocator> sentence(dice& die, std::size_t words, const Allocator& memory) {
     static constexpr std::string_view vocabulary[] = {
         "lamp",    "the",   "warm",   "light",  "A&B",      "of",      "glass",  "holds", "for",  "years", "\"solid\"",
         "cable",   "short", "colour", "<blue>", "delivery", "fast",    "in",     "a",     "box",  "table", "it's",
         "dim",     "to",    "10%",    "bulb",   "without",  "humming", "bought", "two",   "and",  "would", "again",
         "kitchen", "shelf", "switch", "feels",  "cheap",    "but",     "works",  "5 < 6", "base", "heavy", "enough",
     };
-    std::string text;
+    text_in<Allocator> text(memory);
     text.reserve(words * 7);
     for (std::size_t i = 0; i < words; ++i) {
         if (i != 0) text += ' ';
@@ -72,28 +83,31 @@ inline std::string sentence(dice& die, std::size_t words) {
     return text;
 }
 
-inline product find_product(std::uint32_t id) {
+template <class Allocator = std::allocator<char>>
+basic_product<Allocator> find_product(std::uint32_t id, const Allocator& memory = {}) {
+    using tree = basic_product<Allocator>;
     dice die(id);
     constexpr double low = 10'300,
                      high = 290'000;  // what fixed parts and rounding to whole reviews add stays inside the bounds
     const double wanted = low / (1.0 - die.unit() * (1.0 - low / high));
-    product item{.id = id,
-                 .name = sentence(die, 4),
-                 .description = sentence(die, 60),
-                 .price_cents = 199 + die.below(99'800),
-                 .reviews = {}};
+    tree item{.id = id,
+              .name = sentence(die, 4, memory),
+              .description = sentence(die, 60, memory),
+              .price_cents = 199 + die.below(99'800),
+              .reviews = decltype(tree::reviews)(typename tree::reviews_allocator(memory))};
     std::size_t bytes = item.description.size() + 600;
     while (static_cast<double>(bytes) < wanted) {
-        review next{.author = sentence(die, 2),
-                    .text = sentence(die, 30 + die.below(60)),
-                    .stars = static_cast<int>(1 + die.below(5))};
+        typename tree::review next{.author = sentence(die, 2, memory),
+                                   .text = sentence(die, 30 + die.below(60), memory),
+                                   .stars = static_cast<int>(1 + die.below(5))};
         bytes += next.author.size() + next.text.size() + 140;
         item.reviews.push_back(std::move(next));
     }
     return item;
 }
 
-inline void append_escaped(std::string& out, std::string_view text) {
+template <class Text>
+void append_escaped(Text& out, std::string_view text) {
     for (;;) {
         const std::size_t plain = std::min(text.find_first_of("<>&\"'"), text.size());
         out.append(text.substr(0, plain));
@@ -131,17 +145,20 @@ inline std::string seal(std::uint32_t id, std::string_view page) {
     return {line, static_cast<std::size_t>(n)};
 }
 
-/// The page of one product as the given query asked for it.
-inline std::string render(const product& item, std::string_view query) {
+/// The page of one product as the given query asked for it, in the product's own memory.
+template <class Allocator>
+text_in<Allocator> render(const basic_product<Allocator>& item, std::string_view query) {
     std::size_t bytes = 1'200 + item.description.size() + item.description.size() / 4;
-    for (const review& r : item.reviews) bytes += 140 + r.author.size() + r.text.size() + r.text.size() / 4;
-    std::string html;
+    for (const auto& r : item.reviews) bytes += 140 + r.author.size() + r.text.size() + r.text.size() / 4;
+    text_in<Allocator> html(item.name.get_allocator());
     html.reserve(bytes);
     html += "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>";
     append_escaped(html, item.name);
     html += "</title></head>\n<body>\n<h1>";
     append_escaped(html, item.name);
-    html += "</h1>\n<p class=\"price\">" + std::to_string(item.price_cents / 100) + '.';
+    html += "</h1>\n<p class=\"price\">";
+    html += std::to_string(item.price_cents / 100);
+    html += '.';
     html += static_cast<char>('0' + item.price_cents % 100 / 10);
     html += static_cast<char>('0' + item.price_cents % 10);
     html += "</p>\n<p class=\"view\">";
@@ -149,7 +166,7 @@ inline std::string render(const product& item, std::string_view query) {
     html += "</p>\n<p>";
     append_escaped(html, item.description);
     html += "</p>\n<ol class=\"reviews\">\n";
-    for (const review& r : item.reviews) {
+    for (const auto& r : item.reviews) {
         html += "<li class=\"review\"><span class=\"stars\">";
         html += static_cast<char>('0' + r.stars);
         html += " of 5</span> <cite class=\"author\">";

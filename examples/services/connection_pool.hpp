@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // The threads of the HTTP server: a fixed number, with a bounded line in front of them.
+#include "sized_thread.hpp"
+
 #include <httplib.h>
 
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <mutex>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -17,16 +19,24 @@
 /// The stock pool of cpp-httplib queues accepted connections without a bound. This one makes the accepting thread wait
 /// instead: what does not fit stays in the kernel's listen backlog, which is bounded too, and no socket is ever dropped
 /// unanswered. A keep-alive connection occupies its thread as long as it lives, so `threads` is the number of
-/// connections that are served at once.
+/// connections that are served at once. It is not what refuses: there are more threads than connections that a gate
+/// behind them lets in or keeps waiting, so that who is too many is told so at once.
+///
+/// A stack has 6 MiB of address space, because cpp-httplib up to 0.14 matches the header Range with std::regex, which
+/// recurses for each character: a hostile header of the 8 KB that it may have touches 5 MiB. What a connection needed
+/// beyond `kept_stack_bytes` is given back at its end; other requests need a tenth of that.
 class connection_pool final : public httplib::TaskQueue {
     // `void` up to cpp-httplib 0.14, `bool` (false: refused) from 0.15 on; this pool never refuses.
     using enqueue_result = decltype(std::declval<httplib::TaskQueue&>().enqueue(std::declval<std::function<void()>>()));
 
 public:
+    static constexpr std::size_t kept_stack_bytes = 256 * 1024;
+
     connection_pool(std::size_t threads, std::size_t max_queued) : max_queued_(max_queued) {
         threads_.reserve(threads);
         try {
-            while (threads_.size() < threads) threads_.emplace_back([this] { work(); });
+            while (threads_.size() < threads)
+                threads_.push_back(std::make_unique<sized_thread>(stack_bytes, [this] { work(); }));
         } catch (...) {
             connection_pool::shutdown();
             throw;
@@ -48,12 +58,14 @@ public:
             closing_ = true;
         }
         ready_.notify_all();
-        for (std::thread& thread : threads_) thread.join();
-        threads_.clear();
+        threads_.clear();  // joins them
     }
 
 private:
+    static constexpr std::size_t stack_bytes = 6 * 1024 * 1024;
+
     void work() {
+        const own_stack stack;
         for (;;) {
             std::function<void()> connection;
             {
@@ -65,6 +77,7 @@ private:
             }
             room_.notify_one();
             connection();
+            stack.trim(kept_stack_bytes);
         }
     }
 
@@ -74,5 +87,5 @@ private:
     std::condition_variable room_;
     std::deque<std::function<void()>> queue_;  // at most max_queued_
     bool closing_ = false;
-    std::vector<std::thread> threads_;
+    std::vector<std::unique_ptr<sized_thread>> threads_;
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The pages that are being answered right now, and the door that a drain closes.
+// The pages and exports that are being answered right now, and the door that a drain closes.
 #include <atomic>
 #include <cstdint>
 #include <memory>

@@ -4,15 +4,20 @@
 //
 // Four habits tie what a request made to what lives as long as the process. Nothing here is lost in the sense of a leak
 // checker: every byte stays reachable, which is why no tool complains.
+// Three more make it hold much at once: there is no cap on requests in flight, an export is built whole ahead of its
+// client, however slow he reads, and nobody looks at what a write returned.
 //   1. a map keyed by URL that never evicts, and that keeps the live tree rather than the page;
 //   2. a singleton that accumulates;
 //   3. a log array that keeps every record;
 //   4. a listener per request that nobody detaches, holding all that its request held.
 #include "catalogue.hpp"
+#include "export_document.hpp"
 #include "pages.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -44,11 +49,6 @@ private:
     std::vector<std::chrono::microseconds> latencies_;
 };
 
-struct price_change {
-    std::uint32_t id;
-    std::uint64_t cents;
-};
-
 class price_feed {
 public:
     void subscribe(std::function<void(const price_change&)> listener) {
@@ -76,20 +76,46 @@ struct log_record {
     std::size_t bytes;
 };
 
+/// How many of something there are, and were at most.
+class peak_count {
+public:
+    class hold {
+    public:
+        explicit hold(peak_count& of) noexcept : of_(of) {
+            const std::uint64_t now = of.now_.fetch_add(1) + 1;
+            for (std::uint64_t seen = of.peak_.load(); seen < now && !of.peak_.compare_exchange_weak(seen, now);) {}
+        }
+        hold(const hold&) = delete;
+        hold& operator=(const hold&) = delete;
+        ~hold() { of_.now_.fetch_sub(1); }
+
+    private:
+        peak_count& of_;
+    };
+    std::uint64_t now() const noexcept { return now_.load(); }
+    std::uint64_t peak() const noexcept { return peak_.load(); }
+
+private:
+    std::atomic<std::uint64_t> now_{0};
+    std::atomic<std::uint64_t> peak_{0};
+};
+
 class leaky_pages {
 public:
     static constexpr const char* name = "leaky";
 
     page_answer answer(const page_request& request) {
         const auto begin = std::chrono::steady_clock::now();
+        const peak_count::hold making(pages_in_flight_);
         const std::string url(request.url);
         auto [tree, hit] = find(url, request.id);
 
         auto price_is_old = std::make_shared<std::atomic<bool>>(false);
-        prices_.subscribe([tree = tree, price_is_old, url](const price_change& change) {
-            if (change.id == tree->id) *price_is_old = true;
+        prices_.subscribe([shown = tree, price_is_old, url](const price_change& change) {
+            if (change.id == shown->id) *price_is_old = true;
         });
 
+        if (request.live()) ask_the_warehouse();
         std::string html = shop::render(*tree, request.query);
         const auto took = std::chrono::steady_clock::now() - begin;
         visit_statistics::instance().visited(url, std::chrono::duration_cast<std::chrono::microseconds>(took));
@@ -97,6 +123,33 @@ public:
         log_.push_back({std::chrono::system_clock::now(), url, std::string(request.client), html.size()});
         return {.html = std::move(html), .hit = hit};
     }
+
+    class export_request {
+    public:
+        explicit export_request(leaky_pages& owner) : alive_(owner.exports_in_flight_) {
+            auto price_is_old = std::make_shared<std::atomic<bool>>(false);
+            owner.prices_.subscribe([price_is_old](const price_change&) { *price_is_old = true; });
+            document_.resize(shop::export_bytes);
+            shop::export_source source;
+            source.read(document_);
+        }
+        bool send(const export_writer& write) {
+            constexpr std::size_t piece = 64 * 1024;
+            for (std::size_t at = 0; at < document_.size(); at += piece)
+                write(document_.data() + at, std::min(piece, document_.size() - at));
+            return true;
+        }
+
+    private:
+        peak_count::hold alive_;
+        std::string document_;
+    };
+    std::pair<std::unique_ptr<export_request>, refusal> begin_export() {
+        return {std::make_unique<export_request>(*this), refusal()};
+    }
+
+    void close() noexcept {}
+    refusal closed() const { return {.status = 503, .retry_after = "1"}; }
 
     /// Once a second, from one thread.
     void tick(std::uint64_t) { prices_.emit({.id = 0, .cents = 1'999}); }
@@ -121,6 +174,16 @@ public:
         family("leaky_pages_visited_urls", "gauge", "URLs in the visit statistics.",
                visit_statistics::instance().urls());
         return text;
+    }
+
+    service_figures figures() const {
+        service_figures now;
+        now.listeners = prices_.listeners();
+        now.in_flight = pages_in_flight_.now();
+        now.peak_in_flight = pages_in_flight_.peak();
+        now.exports = exports_in_flight_.now();
+        now.peak_exports = exports_in_flight_.peak();
+        return now;
     }
 
     /// Nobody can state one.
@@ -154,4 +217,6 @@ private:
     price_feed prices_;
     std::atomic<std::uint64_t> hits_{0};
     std::atomic<std::uint64_t> misses_{0};
+    peak_count pages_in_flight_;
+    peak_count exports_in_flight_;
 };

@@ -57,11 +57,20 @@ public:
         bytes.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
         return bytes;
     }
+    /// The same, appended.
+    void receive_into(std::string& bytes, std::size_t most) {
+        const std::size_t before = bytes.size();
+        bytes.resize(before + most);
+        const ssize_t n = ::recv(socket_, bytes.data() + before, most, 0);
+        bytes.resize(before + (n > 0 ? static_cast<std::size_t>(n) : 0));
+    }
     std::string receive_all() {
         std::string all;
         for (std::string some; !(some = receive(64 * 1024)).empty();) all += some;
         return all;
     }
+
+    int descriptor() const noexcept { return socket_; }
 
     /// Ends with a reset, as a client that crashed does, rather than with an orderly close.
     void hang_up() {

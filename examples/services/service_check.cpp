@@ -4,15 +4,19 @@
 //
 //   service_check input   --port N            malformed ids, hostile queries, clients that hang up
 //   service_check metrics --port N            /metrics is well-formed Prometheus text; --save FILE keeps it
-//   service_check drain   --port N --pid N    sends SIGTERM while answers are half read; all of them must arrive whole
+//   service_check drain   --port N --pid N    sends SIGTERM under load, and while answers are half read: all of them
+//   must
+//                                             arrive whole
 //
 // Exit code: 0 if every check held, 1 if one did not, 2 for wrong usage.
+#include "export_readers.hpp"
 #include "page_check.hpp"
 #include "prometheus_check.hpp"
 #include "raw_client.hpp"
 
 #include <httplib.h>
 
+#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <csignal>
@@ -46,6 +50,7 @@ private:
 struct answer {
     int status = 0;  // 0: none
     std::string body;
+    bool retry_after = false;
 };
 
 answer parse(const std::string& bytes) {
@@ -54,6 +59,8 @@ answer parse(const std::string& bytes) {
     if (!bytes.starts_with("HTTP/1.1 ") || body == bytes.npos) return got;
     std::from_chars(bytes.data() + 9, bytes.data() + 12, got.status);
     got.body = bytes.substr(body + 4);
+    load::answer_head head;
+    got.retry_after = head.parse(bytes) && head.retry_after;
     return got;
 }
 
@@ -77,7 +84,7 @@ std::vector<std::uint32_t> large_products(std::size_t count) {
     return found;
 }
 
-/// Pages in flight; -1 if there is no answer.
+/// Pages and exports in flight; -1 if there is no answer.
 long in_flight(int port) {
     const std::string body = ask(port, "/healthz/memory").body;
     const std::size_t at = body.find("\"in_flight\":");
@@ -156,10 +163,40 @@ void check_broken_clients(int port, checks& all) {
     all.that("and the pages they did not read are whole for the next client", fault.empty(), fault);
 }
 
+std::string with_range(int port, std::string_view target, const std::string& range) {
+    raw_client client(port);
+    client.send("GET " + std::string(target) +
+                " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nRange: bytes=" + range + "\r\n\r\n");
+    return client.receive_all();
+}
+
+void check_exports(int port, checks& all) {
+    raw_client reader(port);
+    reader.get("/export");
+    const std::string fault = load::fault_in_export(reader);
+    all.that("an export of " + std::to_string(shop::export_bytes) + " bytes arrives whole", fault.empty(), fault);
+    const int part = parse(with_range(port, "/export", "0-99")).status;
+    all.that("a part of an export is refused with 416", part == 416, "status " + std::to_string(part));
+
+    raw_client stalled(port, 4'096);
+    stalled.get("/export");
+    stalled.receive(1'024);
+    const bool begun = in_flight(port) == 1;
+    all.that("a client that takes nothing of its export is left within 5 s",
+             begun && within(9s, [&] { return in_flight(port) == 0; }));
+}
+
+void check_ranges(int port, checks& all) {
+    const int digits = parse(with_range(port, "/product/7", "0-" + std::string(7'900, '1'))).status;
+    all.that("a Range of 8 KB is refused with 416", digits == 416, "status " + std::to_string(digits));
+}
+
 void check_input(int port, checks& all) {
     check_ids(port, all);
     check_queries(port, all);
+    check_ranges(port, all);
     check_broken_clients(port, all);
+    check_exports(port, all);
     all.that("the service is healthy after all that",
              ask(port, "/healthz").status == 200 && ask(port, "/readyz").status == 200);
 }
@@ -179,6 +216,51 @@ void check_metrics(int port, const char* path, checks& all) {
     all.that("/metrics is well-formed Prometheus text", fault.empty(), fault);
 }
 
+/// Clients that ask for pages, one after the other, until a balancer would send no more: /readyz is not 200.
+class steady_clients {
+public:
+    steady_clients(int port, std::size_t clients) {
+        for (std::size_t i = 0; i < clients; ++i) threads_.emplace_back([this, port, i] { ask_on(port, i); });
+    }
+    steady_clients(const steady_clients&) = delete;
+    ~steady_clients() { join(); }
+
+    void stop_asking() noexcept { ready_ = false; }
+    void join() {
+        stop_asking();
+        for (std::thread& thread : threads_) thread.join();
+        threads_.clear();
+    }
+    std::size_t asked() const noexcept { return asked_; }
+    std::size_t served() const noexcept { return served_; }
+    std::size_t shed() const noexcept { return shed_; }
+    std::size_t without_retry_after() const noexcept { return without_retry_after_; }
+    std::size_t dropped() const noexcept { return asked_ - served_ - shed_; }
+
+private:
+    void ask_on(int port, std::size_t client) {
+        for (std::size_t i = 0; ready_; ++i) {
+            const load::planned_request wanted{static_cast<std::uint32_t>(client * 31 + i),
+                                               i % 2 == 0 ? "live=1" : "term"};
+            ++asked_;
+            try {
+                const answer got = ask(port, wanted.target());
+                if (got.status == 503) {
+                    ++shed_;
+                    without_retry_after_ += got.retry_after ? 0 : 1;
+                    std::this_thread::sleep_for(20ms);
+                }
+                served_ += got.status == 200 && load::fault_in_page(got.body, wanted).empty() ? 1 : 0;
+            } catch (const std::exception&) {  // refused, or cut: not served
+            }
+        }
+    }
+
+    std::atomic<bool> ready_{true};
+    std::atomic<std::size_t> asked_{0}, served_{0}, shed_{0}, without_retry_after_{0};
+    std::vector<std::thread> threads_;
+};
+
 void check_drain(int port, pid_t pid, checks& all) {
     const std::vector<std::uint32_t> large = large_products(4);
     std::vector<raw_client> readers;
@@ -189,16 +271,44 @@ void check_drain(int port, pid_t pid, checks& all) {
         bodies.push_back(readers.back().receive(1'024));
     }
     const bool caught = within(5s, [&] { return in_flight(port) == static_cast<long>(readers.size()); });
-    all.that("SIGTERM comes while four answers are half read", caught && ::kill(pid, SIGTERM) == 0,
-             std::to_string(in_flight(port)) + " in flight");
-    all.that("/readyz turns 503 at once", within(400ms, [&] { return ask(port, "/readyz").status == 503; }));
+    steady_clients load(port, 32);
+    std::string export_fault;
+    std::atomic<bool> hurry{false};
+    std::thread export_reader([&] {
+        try {
+            raw_client reader(port);
+            reader.get("/export");
+            export_fault = load::fault_in_export(reader, [&] {
+                if (!hurry) std::this_thread::sleep_for(20ms);
+            });
+        } catch (const std::exception& error) {
+            export_fault = error.what();
+        }
+    });
+    std::this_thread::sleep_for(200ms);
+    all.that("SIGTERM comes under load, while an export and four pages are half read",
+             caught && ::kill(pid, SIGTERM) == 0, std::to_string(in_flight(port)) + " in flight");
+    const bool told = within(400ms, [&] {
+        const answer ready = ask(port, "/readyz");
+        return ready.status == 503 && ready.retry_after;
+    });
+    load.stop_asking();
+    hurry = true;
+    all.that("/readyz turns 503 at once, with Retry-After", told);
     std::size_t whole = 0;
     for (std::size_t i = 0; i < readers.size(); ++i) {
         const answer got = parse(bodies[i] + readers[i].receive_all());
         whole += got.status == 200 && load::fault_in_page(got.body, {large[i], "drain"}).empty();
     }
-    all.that("the four answers arrive whole", whole == readers.size(),
+    all.that("the four pages arrive whole", whole == readers.size(),
              std::to_string(whole) + " of " + std::to_string(readers.size()));
+    export_reader.join();
+    all.that("the export arrives whole", export_fault.empty(), export_fault);
+    load.join();
+    all.that("none of " + std::to_string(load.asked()) + " requests sent before was dropped: " +
+                 std::to_string(load.served()) + " served, " + std::to_string(load.shed()) + " told to come back",
+             load.served() > 0 && load.dropped() == 0, std::to_string(load.dropped()) + " dropped");
+    all.that("and each of those was told when", load.without_retry_after() == 0);
 }
 
 int run(std::string_view what, int port, pid_t pid, const char* path) {

@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -24,6 +25,20 @@ struct part {
     std::size_t ceiling;
     std::size_t memory_ceiling() const noexcept { return ceiling; }
 };
+
+struct door {
+    std::uint32_t permits;
+    std::size_t bytes;
+    std::uint32_t limit() const noexcept { return permits; }
+    std::size_t max_bytes() const noexcept { return bytes; }
+};
+
+std::size_t admitted(const door& gate, const part& arenas, std::size_t max_arena_bytes = plateau::unlimited) {
+    plateau::memory_plan plan;
+    plan.add_admitted("requests", gate, arenas, max_arena_bytes);
+    plan.check_invariants();
+    return plan.total_bytes();
+}
 
 std::string table(const plateau::memory_plan& plan) {
     std::string text;
@@ -101,10 +116,38 @@ TEST_CASE("the table tells part, ceiling and share", "[watch][unit]") {
     plan.add_bytes("pages", 48_MiB);
     plan.add_bytes("requests", 16_MiB + 512_KiB);
     const std::string text = table(plan);
-    CHECK(text.find("pages                                 48.0 MiB     74 %\n") != std::string::npos);
-    CHECK(text.find("requests                              16.5 MiB     26 %\n") != std::string::npos);
-    CHECK(text.find("total                                 64.5 MiB    100 %\n") != std::string::npos);
+    CHECK(text.find("pages                           holds         48.0 MiB     74 %\n") != std::string::npos);
+    CHECK(text.find("requests                        holds         16.5 MiB     26 %\n") != std::string::npos);
+    CHECK(text.find("total                                         64.5 MiB    100 %\n") != std::string::npos);
     CHECK(table(plateau::memory_plan{}).find("the plan fits\n") != std::string::npos);
+}
+
+TEST_CASE("what a gate admits is the least of its bytes, its permits' arenas and the pool", "[watch][unit]") {
+    CHECK(admitted({40, 256_MiB}, part{512_MiB}) == 256_MiB);
+    CHECK(admitted({40, 256_MiB}, part{512_MiB}, 6_MiB) == 240_MiB);
+    CHECK(admitted({40, 256_MiB}, part{128_MiB}, 6_MiB) == 128_MiB);
+    CHECK(admitted({40, plateau::unlimited}, part{128_MiB}) == 128_MiB);
+    CHECK(admitted({40, plateau::unlimited}, part{plateau::unlimited}, 6_MiB) == 240_MiB);
+    CHECK(admitted({0, 256_MiB}, part{512_MiB}, 6_MiB) == 0);
+    CHECK(admitted({UINT32_MAX, 256_MiB}, part{512_MiB}, SIZE_MAX / 2) == 256_MiB);  // the product overflows
+}
+
+TEST_CASE("a gate and a pool without bounds of their bytes have no ceiling", "[watch][unit]") {
+    plateau::memory_plan plan;
+    plan.add_admitted("requests", door{40, plateau::unlimited}, part{plateau::unlimited});
+    CHECK(plan.total_bytes() == plateau::unlimited);
+    CHECK_FALSE(plan.fits());
+    CHECK(table(plan).find("requests has no ceiling\n") != std::string::npos);
+}
+
+TEST_CASE("the table tells what is held from what is admitted", "[watch][unit]") {
+    plateau::memory_plan plan;
+    plan.add_bytes("pages", 48_MiB);
+    plan.add_admitted("requests", door{8, 16_MiB}, part{64_MiB});
+    const std::string text = table(plan);
+    CHECK(text.find("part                            kind           ceiling    share\n") != std::string::npos);
+    CHECK(text.find("pages                           holds         48.0 MiB     75 %\n") != std::string::npos);
+    CHECK(text.find("requests                        admits        16.0 MiB     25 %\n") != std::string::npos);
 }
 
 TEST_CASE("names of 0 bytes and of more than 63 are refused, and no row is added", "[watch][unit]") {

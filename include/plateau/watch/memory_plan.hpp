@@ -37,7 +37,9 @@ struct memory_plan_stats {
 
 /// What the program may hold at most: the declared ceilings of its parts, against what it is allowed.
 ///
-/// A part's ceiling is taken when it is added; the plan keeps no reference to the part. One row a part. A part that is
+/// Two kinds of row, so that nothing is counted twice: `holds` is what a part holds by itself (caches, queues, pools,
+/// stacks), `admits` what the requests that a gate lets in may hold in their arenas. The arenas then have no row of
+/// their own. A part's ceiling is taken when it is added; the plan keeps no reference to the part. A row that is
 /// `unlimited` makes the total so, and then the plan does not fit.
 ///
 /// Thread safety: filled by one thread, then read by any.
@@ -47,7 +49,7 @@ public:
     memory_plan(const memory_plan&) = delete;
     memory_plan& operator=(const memory_plan&) = delete;
 
-    /// Effects: adds a row of `part.memory_ceiling()` bytes.
+    /// Effects: adds a row that holds `part.memory_ceiling()` bytes.
     /// Throws: std::invalid_argument when the name has not 1 to 63 bytes; std::bad_alloc.
     template <class Part>
         requires requires(const Part& part) {
@@ -56,12 +58,25 @@ public:
     void add(std::string_view name, const Part& part) { add_bytes(name, part.memory_ceiling()); }
 
     /// The same for what has no type of ours: code, stacks, another library's buffers.
-    void add_bytes(std::string_view name, std::size_t bytes) {
-        rows_.push_back({detail::short_name(name, "memory_plan: the name of a part has 1 to 63 bytes"), bytes});
-        total_ = detail::saturating_add(total_, bytes);
-#if PLATEAU_HARDENED
-        check_invariants();
-#endif
+    void add_bytes(std::string_view name, std::size_t bytes) { add_row(name, kind::holds, bytes); }
+
+    /// Effects: adds a row that admits what requests may hold in `arenas`: the least of the bytes that `door`, a gate,
+    /// lets in together, of `door.limit()` arenas of `max_arena_bytes` each, and of the arenas' own ceiling.
+    ///
+    /// A service with two gates adds a row for each, over the same arenas.
+    template <class Gate, class Arenas>
+        requires requires(const Gate& door, const Arenas& arenas) {
+            { door.limit() } -> std::convertible_to<std::size_t>;
+            { door.max_bytes() } -> std::convertible_to<std::size_t>;
+            { arenas.memory_ceiling() } -> std::convertible_to<std::size_t>;
+        }
+    void add_admitted(std::string_view name, const Gate& door, const Arenas& arenas,
+                      std::size_t max_arena_bytes = unlimited) {
+        auto bytes = static_cast<std::size_t>(door.max_bytes());
+        const std::size_t in_arenas = detail::saturating_mul(static_cast<std::size_t>(door.limit()), max_arena_bytes);
+        if (in_arenas < bytes) bytes = in_arenas;
+        const auto ceiling = static_cast<std::size_t>(arenas.memory_ceiling());
+        add_row(name, kind::admits, ceiling < bytes ? ceiling : bytes);
     }
 
     /// Saturates at `unlimited`.
@@ -77,8 +92,8 @@ public:
     /// Whether the resident memory is within the plan. Never false for a plan without a total.
     [[nodiscard]] bool within(const memory_sample& now) const noexcept { return now.resident_bytes <= total_; }
 
-    /// Effects: writes a table: part, ceiling, share of the total; then the total against the limit, and the parts that
-    /// have no ceiling by name.
+    /// Effects: writes a table: part, kind, ceiling, share of the total; then the total against the limit, and the
+    /// parts that have no ceiling by name.
     template <text_sink Sink>
     void write(Sink&& sink) const {
         detail::write_text(sink, [this](detail::text_out& out) { write_to(out); });
@@ -98,17 +113,28 @@ public:
     }
 
 private:
+    enum class kind : unsigned char { holds, admits };
+
     struct row {
         detail::short_name name;
+        kind of;
         std::size_t bytes;
     };
+
+    void add_row(std::string_view name, kind of, std::size_t bytes) {
+        rows_.push_back({detail::short_name(name, "memory_plan: the name of a part has 1 to 63 bytes"), of, bytes});
+        total_ = detail::saturating_add(total_, bytes);
+#if PLATEAU_HARDENED
+        check_invariants();
+#endif
+    }
 
     static double finite(std::size_t bytes) noexcept {
         return bytes == unlimited ? std::numeric_limits<double>::infinity() : static_cast<double>(bytes);
     }
 
-    void write_row(detail::text_out& out, std::string_view name, std::size_t bytes) const {
-        out.column(name, 32).size(bytes, 14);
+    void write_row(detail::text_out& out, std::string_view name, std::string_view of, std::size_t bytes) const {
+        out.column(name, 32).column(of, 8).size(bytes, 14);
         if (total_ != unlimited && total_ != 0) {
             const auto per_cent = static_cast<double>(bytes) * 100 / static_cast<double>(total_);
             out.number(static_cast<unsigned>(per_cent + 0.5), 7).put(" %");
@@ -117,18 +143,19 @@ private:
     }
 
     void write_to(detail::text_out& out) const {
-        out.column("part", 32).right("ceiling", 14).right("share", 9).put("\n");
-        for (const row& part : rows_) write_row(out, part.name.view(), part.bytes);
-        write_row(out, "total", total_);
+        out.column("part", 32).column("kind", 8).right("ceiling", 14).right("share", 9).put("\n");
+        for (const row& part : rows_)
+            write_row(out, part.name.view(), part.of == kind::admits ? "admits" : "holds", part.bytes);
+        write_row(out, "total", "", total_);
         const std::size_t limit = limit_bytes();
-        out.column("limit", 32).size(limit, 14).put("\n");
+        out.column("limit", 32).column("", 8).size(limit, 14).put("\n");
         for (const row& part : rows_) {
             if (part.bytes == unlimited) out.put(part.name.view()).put(" has no ceiling\n");
         }
         out.put(total_ != unlimited && total_ <= limit ? "the plan fits\n" : "the plan does not fit\n");
     }
 
-    std::vector<row> rows_;  // one a call of add or add_bytes
+    std::vector<row> rows_;  // one a call of add, add_bytes or add_admitted
     std::size_t total_ = 0;
 };
 
