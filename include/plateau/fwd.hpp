@@ -132,7 +132,6 @@ struct arena_key_equal;
 template <class T>
 class arena_allocator;
 
-
 // watch
 struct ledger_options;
 struct account_options;

@@ -100,7 +100,7 @@ public:
         if (!close_windows(now)) return;
         for (const std::size_t target = target_blocks(); idle() > 0 && held_ - leaving_ > target;)
             if (shed(held, held_ - leaving_ - target) == 0) break;
-        verify();
+        verify_hardened();
     }
 
     /// Effects: gives idle blocks back to the system until at most `keep` bytes of them are left; with an upstream
@@ -114,7 +114,7 @@ public:
             if (now == 0) break;
             gone += now;
         }
-        verify();
+        verify_hardened();
         return bytes(gone);
     }
 
@@ -216,7 +216,7 @@ private:
             use(blocks, fresh < blocks ? fresh : blocks);
             scopes_ += opens;
             std::byte* const memory = table_.address(at);
-            verify();
+            verify_hardened();
             held.unlock();
             return {head_of(memory, blocks, at.region, at.first), arena_reason::none};
         }
@@ -233,7 +233,7 @@ private:
         held_ += fresh;
         use(more, fresh);
         run.blocks += more;
-        verify();
+        verify_hardened();
         return true;
     }
 
@@ -267,7 +267,7 @@ private:
         count(returned_, unmapped);
         budget_.refund(bytes(unmapped));
         scopes_ -= closes;
-        verify();
+        verify_hardened();
     }
 
     void park(detail::parked_scope& scope) noexcept override {
@@ -317,7 +317,7 @@ private:
 
     taken refuse(arena_reason why) noexcept {
         count(refused_, 1);
-        verify();
+        verify_hardened();
         return {nullptr, why};
     }
 
@@ -427,7 +427,7 @@ private:
         if constexpr (std::is_same_v<typename Policies::stats, counting>) counter += more;
     }
 
-    void verify() const noexcept {
+    void verify_hardened() const noexcept {
 #if PLATEAU_HARDENED
         check_locked();
 #endif

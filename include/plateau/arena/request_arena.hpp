@@ -267,7 +267,7 @@ public:
         spare_ = to.spare_;
         poison_room();
         forget_marks_since(to.serial_);
-        verify();
+        verify_hardened();
         return true;
     }
 
@@ -453,7 +453,7 @@ private:
         fresh.from = fresh.at;
         fresh.run = got.run;
         keep_room(fresh);
-        verify();
+        verify_hardened();
         return {memory, arena_reason::none};
     }
 
@@ -516,7 +516,7 @@ private:
         *link = run.next;
         run.next = nullptr;
         source_.give_back(&run, runs_ == nullptr);
-        verify();
+        verify_hardened();
         return true;
     }
     [[nodiscard]] detail::arena_window* room_after(std::uintptr_t at, std::uintptr_t end) noexcept {
@@ -563,7 +563,7 @@ private:
         current_ = first_room_;
         spare_ = {};
         poison_room();
-        verify();
+        verify_hardened();
     }
 
     void poison_room() const noexcept {
@@ -597,7 +597,7 @@ private:
         forgotten_[forgotten_count_++] = {serial, serial_};
     }
 
-    void verify() const noexcept {
+    void verify_hardened() const noexcept {
 #if PLATEAU_HARDENED
         check_invariants();
 #endif
