@@ -84,6 +84,39 @@ class lru_cache;
 template <class K, class V, class Policies = concurrent_cache_policies>
 class concurrent_lru_cache;
 
+// channel
+struct queue_options;
+struct queue_policies;
+struct queue_stats;
+enum class queue_reason : unsigned char;
+enum class oversize : unsigned char;
+template <class T, class Policies = queue_policies>
+class bounded_queue;
+struct worker_pool_options;
+struct worker_pool_policies;
+struct worker_pool_stats;
+enum class submit_reason : unsigned char;
+template <class Policies = worker_pool_policies>
+class basic_worker_pool;
+using worker_pool = basic_worker_pool<>;
+struct stream_options;
+struct stream_policies;
+enum class stream_reason : unsigned char;
+class stream_result;
+class fd_source;
+class fd_sink;
+struct pipeline_options;
+struct stage_options;
+struct pipeline_policies;
+struct pipeline_stats;
+enum class pipeline_reason : unsigned char;
+template <class T>
+class emitter;
+template <class Policies, class... Parts>
+class basic_pipeline;
+template <class... Parts>
+class pipeline;
+
 // gate
 struct gate_options;
 struct admit_options;
