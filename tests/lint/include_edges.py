@@ -14,6 +14,7 @@ ROOMS = {"cache", "channel", "gate", "arena", "watch"}
 BANNED = {"iostream", "regex", "future", "ranges", "sstream", "map"}
 # Costly headers: the files that cannot do without, and why.
 ALLOWED = {
+    "plateau/channel/worker_pool.hpp": {"thread": "its threads are std::thread"},
     "plateau/detail/condvar_parker.hpp": {"condition_variable": "it is how a thread sleeps where there is no futex"},
     "plateau/stop_std.hpp": {"stop_token": "it adapts std::stop_token, and is included by nobody else"},
 }
