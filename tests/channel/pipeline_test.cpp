@@ -120,7 +120,7 @@ TEST_CASE("pipelines of any shape agree with a loop, whatever is run next", "[ch
     random_source random("pipeline model");
     INFO(random_source::repeat());
     const std::uint64_t before = turn_loop::turns_of_this_run();
-    for (std::uint64_t round = 0; round < 8'000 * proof_scale(); ++round) {
+    for (std::uint64_t round = 0; round < 30'000 * proof_scale(); ++round) {
         shape of;
         of.max_items = 2 + random.below(8);
         of.workers = static_cast<unsigned>(1 + random.below(5));

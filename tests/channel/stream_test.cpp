@@ -77,7 +77,7 @@ TEST_CASE("bytes arrive unchanged, in whatever pieces they are given and taken",
     random_source random("stream model");
     INFO(random_source::repeat());
     std::uint64_t asked = 0;
-    const std::uint64_t rounds = 5'000 * proof_scale();
+    const std::uint64_t rounds = 12'000 * proof_scale();
     for (std::uint64_t i = 0; i < rounds; ++i)
         passes([&](shared_check& check) { asked += bytes_arrive_unchanged<plateau::stream_policies>(check, random); });
     proof_count("channel", "model operations", asked);

@@ -5,8 +5,9 @@
 Each must_not_compile/*.cpp compiles as it stands, and holds mistakes behind macros, with a line
 `// expect MACRO: REGEX` for each. With -DMACRO every compiler must refuse it with a matching error or note, so that it
 is that mistake which is refused and nothing else. A diagnostic that is the compiler's own is worded by each in its own
-way: REGEX covers both.
+way: REGEX covers both. The nightly run asks both; the ordinary one asks clang only whether the cases compile.
 """
+import os
 import re
 
 import common
@@ -17,6 +18,7 @@ def main():
     parser.add_argument("--cases", help="the folder of the cases, in place of the tree's own")
     a = parser.parse_args()
     checks = common.Checks()
+    nightly = os.environ.get("PLATEAU_PROOF_SCALE", "1") != "1"
     folder = a.root / "tests/lint/must_not_compile" if a.cases is None else common.pathlib.Path(a.cases)
     for compiler in (common.compilers()[name] for name in ("g++", "clang++")):
         if not compiler.found:
@@ -32,7 +34,8 @@ def main():
             flags = [f"-I{a.root}/include", f"-I{a.root}/tests", *common.STRICT, "-fsyntax-only", case]
             ok, output = compiler.run(flags)
             checks.check(ok, f"{case.name}: does not compile without a mistake under {compiler.name}", output)
-            for macro, sentence in expected.items():
+            mistakes = expected.items() if compiler.name == "g++" or nightly or a.cases is not None else ()
+            for macro, sentence in mistakes:
                 ok, output = compiler.run([*flags, f"-D{macro}"])
                 if checks.check(not ok, f"{case.name}: {macro} compiles under {compiler.name}"):
                     said = [line for line in output.splitlines() if "error" in line or "note" in line]
