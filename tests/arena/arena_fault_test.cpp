@@ -23,14 +23,14 @@ namespace {
 
 /// A pool on a resource that fails, with one request that already holds something, and what that was.
 struct subject {
+    std::unique_ptr<value_tally> values = std::make_unique<value_tally>();  // outlives what it counts
+    int ended = 0;
     std::unique_ptr<counted_upstream> upstream = std::make_unique<counted_upstream>();
     std::unique_ptr<plateau::basic_arena_pool<small_superblocks>> pool =
         std::make_unique<plateau::basic_arena_pool<small_superblocks>>(
             plateau::arena_pool_options{.max_bytes = 4_MiB, .block_bytes = 4_KiB}, *upstream);
     std::unique_ptr<plateau::request_arena> arena = std::make_unique<plateau::request_arena>(*pool);
     void* kept = fill(arena->allocate_bytes(3'000), 3'000);
-    std::unique_ptr<value_tally> values = std::make_unique<value_tally>();
-    int ended = 0;
 };
 
 /// Made of nothing, as the elements of an array are.
