@@ -79,7 +79,7 @@ wants() {
     return 1
 }
 wants_check=false wants_proof=false wants_race=false wants_fuzz=false wants_lint=false wants_package=false
-if wants unit model alloc "${rooms[@]}"; then wants_check=true; fi
+if wants unit alloc "${rooms[@]}" || { $nightly && wants model; }; then wants_check=true; fi
 if wants model explore linear seeded floor tools support cache channel gate arena watch; then wants_proof=true; fi
 if wants race floor tools support cache channel gate arena watch; then wants_race=true; fi
 if wants fuzz floor cache watch; then wants_fuzz=true; fi
@@ -265,11 +265,14 @@ if [ -n "$replay" ]; then
     exit "$status"
 fi
 
+# The models run in the proof tree, and every night under the address sanitizer as well.
+check_arguments=()
+if $nightly; then check_arguments+=("-DPLATEAU_TEST_KINDS=lint;unit;model;alloc;package"); fi
 if $wants_check; then
-    if build check; then test_tree check "$jobs"; fi
+    if build check "${check_arguments[@]}"; then test_tree check "$jobs"; fi
 elif $wants_lint || $wants_package; then
     say "configuring check"
-    if configure check; then test_tree check "$jobs"; else report_arguments+=(--broken check); fi
+    if configure check "${check_arguments[@]}"; then test_tree check "$jobs"; else report_arguments+=(--broken check); fi
 fi
 
 if $wants_proof; then
