@@ -27,8 +27,8 @@ struct keeps_half_a_column : bombed {
     static constexpr std::size_t max_page_slots = 4;
 };
 using four_slot_slab = detail::slab<detail::cache_node<int, int, false>, bombing_allocator<std::byte>, 4, 1, false>;
-struct copies_without_use : exact_policies {};
-struct forgets_the_old_deadline : exact_policies {};
+struct copies_without_use : exact<plain_policies> {};
+struct forgets_the_old_deadline : exact<plain_policies> {};
 
 /// Random sequences on one variant of the model's, as the real case runs them on all.
 template <class Variant>
