@@ -78,12 +78,14 @@ public:
     explicit scoped_requests(bounds bound)
         : bound_(bound), pool_(plateau::arena_pool_options{.max_bytes = bound == bounds::real ? 16_MiB : 64_GiB}) {}
 
+    /// The threads go in step, so that every round needs the same: first each ends its oldest request, then each begins
+    /// a new one in its place.
     void round(crew& workers) override {
-        workers.run([&](unsigned thread) {
-            for (std::size_t i = 0; i < request_bytes.size(); ++i)
-                serve(thread, open_[thread][i % open_requests], request_bytes[i]);
-            on_reload_.emit();
-        });
+        for (std::size_t i = 0; i < request_bytes.size(); ++i) {
+            workers.run([&](unsigned thread) { open_[thread][i % open_requests].reset(); });
+            workers.run([&](unsigned thread) { serve(thread, open_[thread][i % open_requests], request_bytes[i]); });
+        }
+        on_reload_.emit();
         now_ += 1s;
         pool_.maintain(now_);
         at_rest();
@@ -94,9 +96,8 @@ private:
     using tree = plateau::arena_vector<plateau::arena_vector<plateau::arena_string>>;
     using place = std::optional<plateau::request_scope>;
 
-    /// The oldest request of the thread ends; a new one takes its place. One that is refused ends at once.
+    /// A request that is refused memory ends at once.
     void serve(unsigned thread, place& at, std::size_t size) {
-        at.reset();
         try {
             plateau::request_scope& request = at.emplace(pool_, plateau::scope_options{.max_bytes = 4_MiB});
             auto& built = request.attach<tree>(request.arena());
