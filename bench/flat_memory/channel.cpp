@@ -22,13 +22,13 @@ using namespace plateau::literals;
 
 constexpr unsigned threads = 2;        // a producer and a consumer
 constexpr std::uint64_t batches = 10;  // between two batches both are at rest
-constexpr std::uint64_t lines_per_batch = 3'000;
+constexpr std::uint64_t lines_per_batch = 1'500;
 constexpr std::size_t turn_bytes = 16'384;
 constexpr std::size_t slowness = 4;
 
-/// Of a line: 40 bytes to 5 KB, most are short. The mean is about 400 bytes.
+/// Of a line: 40 bytes to 5 KB, most are short. The mean is about 770 bytes.
 [[nodiscard]] std::size_t line_size(random_numbers& random) noexcept {
-    return random.below(100) < 95 ? 40 + random.below(460) : 500 + random.below(4'500);
+    return random.below(100) < 80 ? 40 + random.below(460) : 500 + random.below(4'500);
 }
 
 /// A producer, and a consumer that is slower by rule and not by the machine's mood: for what the producer makes it is
@@ -109,11 +109,11 @@ private:
 class waiting_producer final : public slow_consumer {
 public:
     explicit waiting_producer(bounds bound)
-        : lines_(bound == bounds::real ? plateau::queue_options{.max_items = 65'536,
+        : lines_(bound == bounds::real ? plateau::queue_options{.max_items = 32'768,
                                                                 .max_bytes = high_water,
-                                                                .low_water_items = 65'535,
+                                                                .low_water_items = 32'767,
                                                                 .low_water_bytes = low_water}
-                                       : plateau::queue_options{.max_items = 4'194'304, .max_bytes = 64_GiB}) {}
+                                       : plateau::queue_options{.max_items = 2'097'152, .max_bytes = 2_GiB - 1}) {}
 
     std::size_t memory_ceiling() const override { return lines_.memory_ceiling(); }
 

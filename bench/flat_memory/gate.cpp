@@ -15,9 +15,8 @@ namespace {
 
 using namespace plateau::literals;
 
-constexpr std::uint64_t bursts = 20;
-constexpr std::uint64_t requests_per_burst = 30;
-constexpr std::uint64_t done_per_burst = 15;  // the oldest: the service is offered twice what it can do
+constexpr std::uint64_t requests_per_burst = 800;
+constexpr std::uint64_t done_between_bursts = 520;  // more than the gate lets in at once, and less than come
 
 /// The buffer of a request: 4 KB to 1 MB, most are small. The mean is about 36 KB.
 [[nodiscard]] std::size_t buffer_size(random_numbers& random) noexcept {
@@ -27,24 +26,19 @@ constexpr std::uint64_t done_per_burst = 15;  // the oldest: the service is offe
     return 256'000 + random.below(768'000);
 }
 
-/// One round: arrive(size of the buffer), and end_oldest() while there is one and the service gets on.
-template <class Arrive, class EndOldest>
-void serve_bursts(Arrive arrive, EndOldest end_oldest) {
+/// One round: the service does what it can, the oldest first, and then the next burst comes: f(size of the buffer).
+template <class Running, class F>
+void serve_burst(Running& running, F f) {
+    for (std::uint64_t i = 0; i < done_between_bursts && !running.empty(); ++i) running.pop_front();
     random_numbers random(13);
-    for (std::uint64_t burst = 0; burst < bursts; ++burst) {
-        for (std::uint64_t i = 0; i < requests_per_burst; ++i) arrive(buffer_size(random));
-        for (std::uint64_t i = 0; i < done_per_burst; ++i) end_oldest();
-    }
+    for (std::uint64_t i = 0; i < requests_per_burst; ++i) f(buffer_size(random));
 }
 
 /// The founding mistake: whoever comes is let in, and holds his buffer until it is his turn.
 class open_door final : public twin {
 public:
     void round(crew&) override {
-        serve_bursts([&](std::size_t size) { running_.emplace_back(size, 'x'); },
-                     [&] {
-                         if (!running_.empty()) running_.pop_front();
-                     });
+        serve_burst(running_, [&](std::size_t size) { running_.emplace_back(size, 'x'); });
     }
     std::size_t memory_ceiling() const override { return plateau::unlimited; }
 
@@ -55,21 +49,14 @@ private:
 class gated_door final : public twin {
 public:
     explicit gated_door(bounds bound)
-        : door_(bound == bounds::real ? plateau::gate_options{.max_in_flight = 4'096, .max_bytes = 32_MiB}
+        : door_(bound == bounds::real ? plateau::gate_options{.max_in_flight = 4'096, .max_bytes = 16_MiB}
                                       : plateau::gate_options{.max_in_flight = 1'000'000, .max_bytes = 64_GiB}) {}
 
     void round(crew&) override {
-        serve_bursts(
-            [&](std::size_t size) {
-                {
-                    auto slot = door_.try_admit({.bytes = request_bytes + size});
-                    if (slot) running_.emplace_back(slot.take(), size);
-                }
-                at_rest();
-            },
-            [&] {
-                if (!running_.empty()) running_.pop_front();
-            });
+        serve_burst(running_, [&](std::size_t size) {
+            if (auto slot = door_.try_admit({.bytes = request_bytes + size})) running_.emplace_back(slot.take(), size);
+            at_rest();
+        });
     }
     /// What requests hold is what they declare: all of it, their places in the list included.
     std::size_t memory_ceiling() const override { return door_.memory_ceiling() + door_.max_bytes(); }
@@ -91,10 +78,10 @@ private:
 const registered door{{
     .name = "gate",
     .what =
-        "Bursts of requests, twice as many as the service can do, each with a buffer of 4 KB to 1 MB until it is done: "
-        "everybody let in against a gate of 32 MiB, which refuses.",
+        "Bursts of more requests than the service gets done before the next, each with a buffer of 4 KB to 1 MB until "
+        "it is done: everybody let in against a gate of 16 MiB, which refuses.",
     .threads = 0,
-    .work_per_round = bursts * requests_per_burst,
+    .work_per_round = requests_per_burst,
     .bound_can_be_lifted = true,
     .leaky = []() -> std::unique_ptr<twin> { return std::make_unique<open_door>(); },
     .plateau = [](bounds bound) -> std::unique_ptr<twin> { return std::make_unique<gated_door>(bound); },
