@@ -76,7 +76,7 @@ private:
 class scoped_requests final : public twin {
 public:
     explicit scoped_requests(bounds bound)
-        : bound_(bound), pool_(plateau::arena_pool_options{.max_bytes = bound == bounds::real ? 16_MiB : 64_GiB}) {}
+        : bound_(bound), pool_(plateau::arena_pool_options{.max_bytes = bound == bounds::real ? 12_MiB : 64_GiB}) {}
 
     /// The threads go in step, so that every round needs the same: first each ends its oldest request, then each begins
     /// a new one in its place.
@@ -123,7 +123,7 @@ private:
 const registered requests{{
     .name = "arena",
     .what = "Requests of 10 KB to 3 MB from two threads, each a tree and a listener on a process-wide event: listeners "
-            "that nobody ends against scopes of a pool of 16 MiB. Its blocks come from the system: of them only the "
+            "that nobody ends against scopes of a pool of 12 MiB. Its blocks come from the system: of them only the "
             "resident figures tell.",
     .threads = threads,
     .work_per_round = threads * request_bytes.size(),
