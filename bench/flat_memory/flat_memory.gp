@@ -12,7 +12,7 @@ set grid ytics lc rgb "#dddddd"
 set border 3 lc rgb "#888888"
 set tics nomirror
 set key center right reverse Left samplen 2
-set xlabel "identical rounds, ever new keys"
+set xlabel "identical rounds"
 set ylabel "resident memory, MiB"
 set yrange [0:*]
 do for [i = 1:panels] {
