@@ -295,7 +295,7 @@ void write_report(const std::string& path, std::span<const pair_report> pairs, c
     std::fprintf(
         out,
         "# Flat memory\n\n"
-        "%u rounds of warm-up, %u rounds judged, each the same work with ever-new keys; a leaky twin ends when it has\n"
+        "%u rounds of warm-up, %u rounds judged, each the same work, any keys new; a leaky twin ends when it has\n"
         "grown to %.0f MiB. Resident memory is the kernel's figure for the twin's process, read by its parent; a "
         "round\n"
         "counts with its minimum. Exact bytes are those requested of operator new, at their most, where the twin held\n"

@@ -3,14 +3,16 @@
 # <dir>/<name>.<twin>.tsv: round, MiB resident; <dir>/<name>.ceiling: MiB.
 
 panels = words(names)
-set terminal svg size 460 * panels, 380 font "sans-serif,12" background "#ffffff"
+columns = panels < 3 ? panels : 3
+rows = (panels + columns - 1) / columns
+set terminal svg size 460 * columns, 380 * rows font "sans-serif,12" background "#ffffff"
 set output out
-set multiplot layout 1, panels
+set multiplot layout rows, columns
 set grid ytics lc rgb "#dddddd"
 set border 3 lc rgb "#888888"
 set tics nomirror
 set key center right reverse Left samplen 2
-set xlabel "identical rounds, ever new keys"
+set xlabel "identical rounds"
 set ylabel "resident memory, MiB"
 set yrange [0:*]
 do for [i = 1:panels] {
