@@ -298,21 +298,21 @@ private:
 
     static const queue_options& checked(const queue_options& options) {
         require_option(options.max_items != 0 && options.max_bytes != 0,
-                       "plateau: a queue of 0 items or 0 bytes takes nothing\n");
+                       "queue_options: a queue of 0 items or 0 bytes takes nothing");
         require_option(options.max_items != unlimited || options.max_bytes != unlimited,
-                       "plateau: a queue needs max_items or max_bytes: without either it would grow for ever\n");
+                       "queue_options: max_items or max_bytes must be set: without either it would grow for ever");
         require_option(options.max_bytes == unlimited || options.max_bytes >= overhead,
-                       "plateau: queue max_bytes is below the overhead of one item\n");
+                       "queue_options: max_bytes is below the overhead of one item");
         require_option(options.max_bytes == unlimited || options.max_bytes <= std::uint64_t{1} << 44,
-                       "plateau: queue max_bytes is above 2^44\n");
+                       "queue_options: max_bytes is at most 2^44, or unlimited");
         require_option(options.low_water_items == 0 || options.low_water_items < options.max_items,
-                       "plateau: queue low_water_items is not below max_items\n");
+                       "queue_options: low_water_items is less than max_items");
         require_option(options.low_water_bytes == 0 || options.low_water_bytes < options.max_bytes,
-                       "plateau: queue low_water_bytes is not below max_bytes\n");
+                       "queue_options: low_water_bytes is less than max_bytes");
         const std::size_t slots = slots_for(options);
-        require_option(slots <= std::uint64_t{1} << 32, "plateau: queue max_items is above 2^32\n");
+        require_option(slots <= std::uint64_t{1} << 32, "queue_options: max_items is at most 2^32");
         require_option(queue_words::fit(slots, options.max_bytes == unlimited ? 0 : options.max_bytes),
-                       "plateau: queue max_items and max_bytes together are too large\n");
+                       "queue_options: max_items and max_bytes together are too large for one word");
         return options;
     }
     static std::size_t slots_for(const queue_options& options) noexcept {

@@ -15,7 +15,8 @@ enum class oversize : unsigned char {
     alone,   ///< it is let in when the queue is empty, and counts as `max_bytes`; then no ceiling in bytes is stated
 };
 
-/// The bounds of a queue. At least one of `max_items` and `max_bytes` is set: there is no unbounded queue.
+/// The bounds of a queue. At least one of `max_items` and `max_bytes` is set: there is no unbounded queue. Both are
+/// counted in one word, which has 53 bits for the two of them: 2^21 slots leave bytes up to 2 GiB.
 struct queue_options {
     std::size_t max_items = 1024;  ///< 1 to 2^32
 
