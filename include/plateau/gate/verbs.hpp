@@ -105,10 +105,9 @@ public:
     explicit drain_verb(Block& block) noexcept : block_(&block) {}
 
     std::optional<result_type> attempt() noexcept {
-        const std::uint64_t seen = block_->word.load(std::memory_order_acquire);
-        if ((seen & gate_word::draining) == 0) return drain_result(drain_reason::resumed, gate_word::count(seen));
-        if (gate_word::count(seen) == 0) return drain_result();
-        return std::nullopt;
+        const result_type now = look(drain_reason::timed_out);
+        if (now.reason() == drain_reason::timed_out) return std::nullopt;
+        return now;
     }
 
     struct flag_of_drain {
@@ -121,12 +120,19 @@ public:
 
     [[nodiscard]] result_type granted(node&) noexcept { return {}; }
     [[nodiscard]] result_type refused(wake how) noexcept {
-        return {how == wake::cancelled ? drain_reason::cancelled : drain_reason::timed_out,
-                gate_word::count(block_->word.load(std::memory_order_acquire))};
+        return look(how == wake::cancelled ? drain_reason::cancelled : drain_reason::timed_out);
     }
     static void hand_on(node&) noexcept {}  // it is told, and not given: everybody who waits for it is
 
 private:
+    /// What one look at the word says; `occupied` while permits are out of a draining gate.
+    [[nodiscard]] result_type look(drain_reason occupied) const noexcept {
+        const std::uint64_t seen = block_->word.load(std::memory_order_acquire);
+        if ((seen & gate_word::draining) == 0) return {drain_reason::resumed, gate_word::count(seen)};
+        if (gate_word::count(seen) == 0) return {};
+        return {occupied, gate_word::count(seen)};
+    }
+
     Block* block_;
 };
 
