@@ -306,7 +306,7 @@ if $wants_race; then
         elif ! tsan_launcher "$compiler"; then
             skip "race tests in $tree" "$why"
         elif build "$tree"; then
-            test_tree "$tree" "$jobs" "${launcher[@]}"
+            test_tree "$tree" 1 "${launcher[@]}"
         fi
     done
 fi
