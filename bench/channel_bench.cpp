@@ -148,14 +148,12 @@ team_report pass(Queue& queue, unsigned producers, unsigned consumers, std::uint
 }
 
 template <class T, class Queue>
-void through(benchmark::State& state) {
+void through(benchmark::State& state, [[maybe_unused]] unsigned producers, [[maybe_unused]] unsigned consumers,
+             [[maybe_unused]] std::uint64_t items) {
     if constexpr (missing_queue<Queue>) {
         state.SkipWithError(Queue::missing);
         for (auto _ : state) {}
     } else {
-        const auto producers = static_cast<unsigned>(state.range(0));
-        const auto consumers = static_cast<unsigned>(state.range(1));
-        const auto items = static_cast<std::uint64_t>(state.range(2));
         for (auto _ : state) {
             const auto queue = std::make_unique<Queue>();
             const team_report report = pass<T>(*queue, producers, consumers, items);
@@ -180,17 +178,13 @@ void through(benchmark::State& state) {
 }
 
 template <class T, class Queue>
-void add(const char* name, std::int64_t producers, std::int64_t consumers, std::int64_t items) {
-    benchmark::RegisterBenchmark(name, through<T, Queue>)
-        ->Args({producers, consumers, items})
-        ->Iterations(1)
-        ->UseManualTime()
-        ->Name(name);
+void add(const char* name, unsigned producers, unsigned consumers, std::uint64_t items) {
+    benchmark::RegisterBenchmark(name, through<T, Queue>, producers, consumers, items)->Iterations(1)->UseManualTime();
 }
 
 template <class T>
-void add_all(std::int64_t producers, std::int64_t consumers, const char* const (&names)[4]) {
-    constexpr std::int64_t many = 4'000'000, few = 500'000;
+void add_all(unsigned producers, unsigned consumers, const char* const (&names)[4]) {
+    constexpr std::uint64_t many = 4'000'000, few = 500'000;
     add<T, plateau_queue<T>>(names[0], producers, consumers, many);
     add<T, plateau_queue_bytes<T>>(names[1], producers, consumers, many);
     add<T, tbb_queue<T>>(names[2], producers, consumers, few);
