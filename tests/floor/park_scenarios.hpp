@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 #include <exception>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -372,14 +373,14 @@ void a_clock_is_turned_back(scene& s) {
 
 // ---- operations by the number
 
-/// Two threads with three operations each on one token.
+/// Threads that take and give back the one token, so often each.
 template <class Parts>
-void tokens_two_by_three(scene& s) {
+void tokens_by_number(scene& s, std::initializer_list<const char*> threads, int each) {
     token_room<Parts> room(1);
     int inside = 0;
-    for (const char* name : {"a", "b"})
+    for (const char* name : threads)
         s.thread(name, [&] {
-            for (int i = 0; i < 3; ++i) {
+            for (int i = 0; i < each; ++i) {
                 const auto got = room.acquire();
                 explore_check(got && ++inside == 1, "one token, one holder");
                 --inside;
@@ -389,22 +390,13 @@ void tokens_two_by_three(scene& s) {
     s.run();
     s.check(room.tokens() == 1 && !room.flagged(), "the token is back, and nobody waits");
 }
-
+template <class Parts>
+void tokens_two_by_three(scene& s) {
+    tokens_by_number<Parts>(s, {"a", "b"}, 3);
+}
 template <class Parts>
 void tokens_three_by_two(scene& s) {
-    token_room<Parts> room(1);
-    int inside = 0;
-    for (const char* name : {"a", "b", "c"})
-        s.thread(name, [&] {
-            for (int i = 0; i < 2; ++i) {
-                const auto got = room.acquire();
-                explore_check(got && ++inside == 1, "one token, one holder");
-                --inside;
-                room.release();
-            }
-        });
-    s.run();
-    s.check(room.tokens() == 1 && !room.flagged(), "the token is back, and nobody waits");
+    tokens_by_number<Parts>(s, {"a", "b", "c"}, 2);
 }
 
 template <class Parts>

@@ -21,8 +21,7 @@ namespace detail {
 /// A room's operation that may have to wait, as everything below needs to know it:
 ///
 ///   sync, result_type
-///   attempt()      `try_x`: the result, or nothing when it must wait. A refusal that waiting cannot change is a
-///   result.
+///   attempt()      `try_x`: the result, or nothing when it must wait. What waiting cannot change is a result, too.
 ///                  It may serve others, whose callbacks may end this very waiter: what it has then got ends with it.
 ///   list()         the wait_list in which it waits.
 ///   flag()         how that list shows itself (wait_flag).
