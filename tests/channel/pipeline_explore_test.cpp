@@ -37,6 +37,10 @@ TEST_CASE("a source on an executor and a sink meet at every step", "[channel][ex
     explore_all_modes(room, bounded("relay that fails", 2, 1), source_and_sink_overlap<explored_stream, true>);
 }
 
+TEST_CASE("a place of a pool has one owner", "[channel][explore]") {
+    explore_all_modes(room, {.name = "places"}, a_place_has_one_owner<explored_sync>);
+}
+
 TEST_CASE("what a pool takes it runs, whoever ends it", "[channel][explore]") {
     explore_all_modes(room, bounded("pool", 2, 1), what_a_pool_takes_it_runs<explored_pool>);
 }

@@ -8,6 +8,7 @@
 #include <plateau/channel/byte_relay.hpp>
 #include <plateau/channel/one_event.hpp>
 #include <plateau/channel/pipeline.hpp>
+#include <plateau/channel/place_stack.hpp>
 #include <plateau/channel/run_queue.hpp>
 #include <plateau/channel/stream_bytes.hpp>
 #include <plateau/channel/worker_pool.hpp>
@@ -59,6 +60,38 @@ void posted_work_runs_once(scene& s) {
     s.run();
     for (counted_job& job : jobs) s.check(job.runs == 1, "posted work runs once");
     s.check(executor->queue.length() == 0, "a closed queue was left with work");
+}
+
+/// Two take two places each and give the first back first: nobody gets what another has.
+template <class Sync>
+void a_place_has_one_owner(scene& s) {
+    using places = plateau::detail::place_stack<Sync>;
+    places free(3);
+    std::array<explored_value<int>, 3> contents{0, 0, 0};  // of a place: its owner's alone
+    std::array<explored_atomic<int>, 3> owners{0, 0, 0};
+    const auto take = [&] {
+        const std::uint32_t place = free.take();
+        if (place == places::none) return place;
+        s.check(owners[place].fetch_add(1) == 0, "a place was taken twice");
+        contents[place] = contents[place] + 1;
+        return place;
+    };
+    const auto give = [&](std::uint32_t place) {
+        if (place == places::none) return;
+        contents[place] = contents[place] + 1;
+        owners[place].fetch_sub(1);
+        static_cast<void>(free.give(place));
+    };
+    const auto work = [&] {
+        const std::uint32_t first = take();
+        const std::uint32_t second = take();
+        give(first);
+        give(second);
+    };
+    s.thread("taker", work);
+    s.thread("other taker", work);
+    s.run();
+    s.check(free.count() == 3, "a place got lost");
 }
 
 /// Whoever has seen the event ends it.

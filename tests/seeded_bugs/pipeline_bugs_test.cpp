@@ -63,6 +63,7 @@ struct forgetful_pipeline : explored_pipeline {
 struct wakes_after_the_end : explored_sync {};
 struct closes_for_one : explored_sync {};
 struct keeps_the_room : explored_pool {};
+struct counts_no_pops : explored_sync {};
 struct saves_up : streams::by_hand {};
 
 template <class Scenario>
@@ -158,10 +159,20 @@ void detail::run_queue<closes_for_one>::close() noexcept {
 /// A place that becomes free is told to nobody.
 template <>
 void plateau::basic_worker_pool<keeps_the_room>::give_back(slot& place) noexcept {
-    const room_session in(waiting_, room_flag{this});
-    place.next = free_;
-    free_ = &place;
-    room_.store(room_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    tasks_.fetch_sub(1, std::memory_order_relaxed);
+    static_cast<void>(free_.give(place.number));
+}
+
+/// A place that was taken and came back looks as if it had never left.
+template <>
+std::uint32_t detail::place_stack<counts_no_pops>::take() noexcept {
+    word seen = word_.load(std::memory_order_acquire);
+    for (;;) {
+        const std::uint32_t top = top_of(seen);
+        if (top == none || (seen & closed) != 0) return none;
+        const word left = (seen & ~top_mask) | (word{below_[top].load(std::memory_order_relaxed)} << top_shift);
+        if (word_.compare_exchange_weak(seen, left, std::memory_order_acq_rel, std::memory_order_acquire)) return top;
+    }
 }
 
 /// What a sink took long ago pays for standing now.
@@ -214,6 +225,10 @@ TEST_CASE("defects of the pool and of the stream are noticed", "[channel][seeded
     expect_killed({"F7", "a place that becomes free is told to nobody",
                    "channel: what a pool takes it runs, whoever ends it", stuck, [](shared_check& check) {
                        explore_into(check, "seeded pipeline 4", what_a_pool_takes_it_runs<keeps_the_room>);
+                   }});
+    expect_killed({"F7", "a place that was taken and came back looks as if it had never left",
+                   "channel: a place of a pool has one owner", "place", [](shared_check& check) {
+                       explore_into(check, "seeded places", a_place_has_one_owner<counts_no_pops>, 2);
                    }});
     expect_killed({"F1", "what a sink took long ago pays for standing now",
                    "channel: a sink slower than the minimum rate is given up, and what it took before does not save it",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <plateau/channel/place_stack.hpp>
 #include <plateau/channel/run_queue.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
@@ -135,14 +136,13 @@ public:
           clock_(pick_clock(std::forward<Parts>(parts)...)),
           on_error_(error_handler::of(parts...)),
           slots_(new slot[options_.max_tasks]),
+          free_(options_.max_tasks),
           ids_(new typename sync::template atomic<const void*>[options_.threads]()),
           workers_(new thread[options_.threads]) {
         for (std::size_t i = 0; i < options_.max_tasks; ++i) {
             slots_[i].pool = this;
-            slots_[i].next = i + 1 < options_.max_tasks ? &slots_[i + 1] : nullptr;
+            slots_[i].number = static_cast<std::uint32_t>(i);
         }
-        free_ = slots_.get();
-        room_.store(options_.max_tasks, std::memory_order_relaxed);  // nobody else knows the pool yet
         start();
     }
     basic_worker_pool() : basic_worker_pool(worker_pool_options{}) {}
@@ -203,12 +203,12 @@ public:
 
     /// Effects: refuses new tasks from now on, and those that wait for room. What was taken runs.
     void close() noexcept {
-        room_session in(waiting_, room_flag{this});
-        closed_.store(true, std::memory_order_relaxed);  // under the list's mutex
+        room_session in(waiting_, room_flag{&free_});
+        free_.close();
         // Granted is the news itself: whoever gets it does not come back to a pool that may be gone.
         while (in.front() != nullptr) in.claim_front(detail::wake::granted);
     }
-    [[nodiscard]] bool is_closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
+    [[nodiscard]] bool is_closed() const noexcept { return free_.is_closed(); }
 
     // ---- observers
 
@@ -221,7 +221,7 @@ public:
                 .failed = read(failed_),
                 .refused = read(refused_),
                 .posted = read(posted_),
-                .tasks = options_.max_tasks - read(room_),
+                .tasks = read(tasks_),
                 .queued = queue_.length(),
                 .threads = options_.threads};
     }
@@ -229,22 +229,21 @@ public:
     /// Without the stacks of its threads, which are the system's: only touched pages are resident. In a memory_plan
     /// they are a row of their own (`add_bytes`).
     [[nodiscard]] std::size_t memory_ceiling() const noexcept {
-        return sizeof(*this) + options_.max_tasks * sizeof(slot) +
+        return sizeof(*this) + options_.max_tasks * sizeof(slot) + places::bytes_for(options_.max_tasks) +
                options_.threads * (sizeof(thread) + sizeof(ids_[0])) + on_error_.bytes();
     }
 
+    /// For tests, while nobody submits and no task begins.
     void check_invariants() noexcept {
         queue_.check_invariants();
-        const room_session in(waiting_, room_flag{this});
-        std::size_t unused = 0;
-        for (const work_link* at = free_; at != nullptr; at = at->next) ++unused;
-        PLATEAU_EXPECTS(unused == room_.load(std::memory_order_relaxed),
-                        "worker_pool: its room is not its free places");
+        PLATEAU_EXPECTS(free_.count() + tasks_.load(std::memory_order_relaxed) == options_.max_tasks,
+                        "worker_pool: a place is neither free nor taken by a task");
     }
 
 private:
     struct slot : work_link {
         basic_worker_pool* pool = nullptr;
+        std::uint32_t number = 0;
         alignas(std::max_align_t) std::byte task[Policies::task_bytes];
     };
 
@@ -295,9 +294,9 @@ private:
         const calls* calls_ = nullptr;
     };
 
-    using room_flag = detail::held_flag<basic_worker_pool>;
+    using places = detail::place_stack<sync>;
+    using room_flag = typename places::flag;
     using room_session = typename detail::wait_list<sync>::template session<room_flag>;
-    friend room_flag;
 
     /// A task on its way in, from the caller's object.
     template <class Given>
@@ -318,15 +317,17 @@ private:
 
         std::optional<submit_result> attempt() noexcept {
             if (pool->is_closed()) return submit_result(submit_reason::closed);
-            slot* const place = pool->take_place();
-            if (place == nullptr) return std::nullopt;
+            const std::uint32_t number = pool->free_.take();
+            if (number == places::none) return std::nullopt;
+            slot* const place = &pool->slots_[number];
+            pool->tasks_.fetch_add(1, std::memory_order_relaxed);  // a count: orders nothing
             ::new (static_cast<void*>(place->task)) task(std::move(*object));
             pool->count(pool->submitted_);
             pool->queue_.post(work(&run_task<task>, *place));
             return submit_result();
         }
         detail::wait_list<sync>& list() noexcept { return pool->waiting_; }
-        room_flag flag() noexcept { return {pool}; }
+        room_flag flag() noexcept { return {&pool->free_}; }
         static submit_result granted(detail::park_node<sync>&) noexcept { return submit_reason::closed; }
         static submit_result refused(detail::wake why) noexcept {
             return why == detail::wake::cancelled ? submit_reason::cancelled : submit_reason::timed_out;
@@ -373,22 +374,9 @@ private:
         return done;
     }
 
-    [[nodiscard]] bool must_wait() const noexcept { return free_ == nullptr && !is_closed(); }
-    [[nodiscard]] slot* take_place() noexcept {
-        if (room_.load(std::memory_order_relaxed) == 0) return nullptr;  // a guess; `must_wait` looks under the mutex
-        const room_session in(waiting_, room_flag{this});
-        work_link* const place = free_;
-        if (place == nullptr || is_closed()) return nullptr;
-        free_ = place->next;
-        room_.store(room_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);  // under the mutex
-        return static_cast<slot*>(place);
-    }
     void give_back(slot& place) noexcept {
-        room_session in(waiting_, room_flag{this});
-        place.next = free_;
-        free_ = &place;
-        room_.store(room_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);  // under the mutex
-        while (in.claimed() == 0 && in.front() != nullptr) in.claim_front(detail::wake::nudged);
+        tasks_.fetch_sub(1, std::memory_order_relaxed);  // a count: orders nothing
+        if (free_.give(place.number)) waiting_.nudge(1, room_flag{&free_});
     }
 
     template <class Task>
@@ -450,13 +438,12 @@ private:
     detail::shared_part<clock_type> clock_;
     const error_handler on_error_;
     const std::unique_ptr<slot[]> slots_;
+    places free_;
     const std::unique_ptr<typename sync::template atomic<const void*>[]> ids_;  // written by each thread for itself
 
     detail::run_queue<sync> queue_;
-    detail::wait_list<sync> waiting_;                      // for a place
-    work_link* free_ = nullptr;                            // under the list's mutex
-    typename sync::template atomic<std::size_t> room_{0};  // written under the list's mutex
-    typename sync::template atomic<bool> closed_{false};   // written under the list's mutex
+    detail::wait_list<sync> waiting_;  // for a place
+    typename sync::template atomic<std::size_t> tasks_{0};
     figure submitted_{0}, completed_{0}, failed_{0}, refused_{0}, posted_{0};
     const std::unique_ptr<thread[]> workers_;
     unsigned started_ = 0;
