@@ -401,10 +401,10 @@ private:
     static void run_task(work_link& link) noexcept {
         slot& place = static_cast<slot&>(link);
         basic_worker_pool& pool = *place.pool;
-        Task& queued = *std::launder(reinterpret_cast<Task*>(place.task));
+        Task* const queued = std::launder(reinterpret_cast<Task*>(place.task));
         {
-            Task task(std::move(queued));
-            queued.~Task();
+            Task task(std::move(*queued));
+            std::destroy_at(queued);
             pool.give_back(place);
             pool.call(task);
         }
