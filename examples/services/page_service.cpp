@@ -192,7 +192,8 @@ void configure(httplib::Server& server, const service_options& options, int& lis
         1'000'000);                    // 5 by default: then every fifth request would pay for a new connection
     server.set_keep_alive_timeout(2);  // an idle connection occupies a thread, and a drain waits for it
     server.set_read_timeout(5s);
-    server.set_write_timeout(5s);
+    // Not the stock 5 s: a write that fails so soon would be the server's verdict on a reader, not the export's own.
+    server.set_write_timeout(export_write_timeout + 1s);
     server.set_payload_max_length(64_KiB);
     server.set_tcp_nodelay(true);  // head and body are two writes
     server.set_socket_options([&listening](auto socket) {

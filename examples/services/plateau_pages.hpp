@@ -51,6 +51,9 @@ struct price_policies : plateau::event_policies {
 };
 using price_event = plateau::basic_event<price_policies, const price_change&>;
 
+/// How long the client of an export may take nothing. The server waits longer in one write, so that this decides.
+inline constexpr std::chrono::seconds export_write_timeout(5);
+
 /// An export is held to its rate from half a second on.
 struct export_policies : plateau::stream_policies {
     static constexpr plateau::duration rate_window = std::chrono::milliseconds(500);
@@ -120,7 +123,11 @@ public:
             };
             const auto sink = [&](std::span<const std::byte> bytes) -> std::ptrdiff_t {
                 const std::size_t size = std::min(bytes.size(), piece_bytes);  // short, so that the rate is looked at
+                const auto asked = std::chrono::steady_clock::now();
                 if (write(reinterpret_cast<const char*>(bytes.data()), size)) return static_cast<std::ptrdiff_t>(size);
+                // The server does not say why. After so long it was not a hang-up: the stream finds the client too
+                // slow.
+                if (std::chrono::steady_clock::now() - asked >= export_write_timeout) return 0;
                 scope_.cancel();  // the first failed write: whatever works for this client stops
                 return -1;
             };
@@ -135,7 +142,7 @@ public:
         static plateau::stream_options bounds() {
             return {.high_water_bytes = demo_break("pipeline") ? shop::export_bytes : 256_KiB,
                     .chunk_bytes = 64_KiB,
-                    .write_timeout = std::chrono::seconds(5),
+                    .write_timeout = export_write_timeout,
                     .min_bytes_per_second = 256_KiB};
         }
 

@@ -85,13 +85,16 @@ std::vector<std::uint32_t> large_products(std::size_t count) {
 }
 
 /// Pages and exports in flight; -1 if there is no answer.
-long in_flight(int port) {
+/// A figure of /healthz/memory; -1 where there is none.
+long figure(int port, std::string_view name) {
     const std::string body = ask(port, "/healthz/memory").body;
-    const std::size_t at = body.find("\"in_flight\":");
+    const std::string title = "\"" + std::string(name) + "\":";
+    const std::size_t at = body.find(title);
     long count = -1;
-    if (at != body.npos) std::from_chars(body.data() + at + 12, body.data() + body.size(), count);
+    if (at != body.npos) std::from_chars(body.data() + at + title.size(), body.data() + body.size(), count);
     return count;
 }
+long in_flight(int port) { return figure(port, "in_flight"); }
 
 template <class Condition>
 bool within(std::chrono::milliseconds limit, Condition condition) {
@@ -178,12 +181,16 @@ void check_exports(int port, checks& all) {
     const int part = parse(with_range(port, "/export", "0-99")).status;
     all.that("a part of an export is refused with 416", part == 416, "status " + std::to_string(part));
 
+    const long too_slow = figure(port, "exports_too_slow");
+    const long cancelled = figure(port, "exports_cancelled");
     raw_client stalled(port, 4'096);
     stalled.get("/export");
     stalled.receive(1'024);
     const bool begun = in_flight(port) == 1;
-    all.that("a client that takes nothing of its export is left within 5 s",
+    all.that("a client that takes nothing of its export is left after 5 s",
              begun && within(9s, [&] { return in_flight(port) == 0; }));
+    all.that("and that is the export's own limit: it is counted as too slow, not as gone",
+             figure(port, "exports_too_slow") == too_slow + 1 && figure(port, "exports_cancelled") == cancelled);
 }
 
 void check_ranges(int port, checks& all) {

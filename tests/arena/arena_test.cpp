@@ -241,6 +241,15 @@ TEST_CASE("objects that own heap memory give it back, one hundred thousand times
     CHECK(left.calls > 100'000);
 }
 
+TEST_CASE("an arena without a bound has no ceiling", "[arena][unit]") {
+    plateau::arena_pool pool;
+    const plateau::request_arena open(pool, {.max_bytes = plateau::unlimited});
+    CHECK(open.memory_ceiling() == plateau::unlimited);
+    CHECK(open.stats().max_bytes == plateau::unlimited);
+    const plateau::request_arena bounded(pool, {.max_bytes = plateau::unlimited - 1});
+    CHECK(bounded.memory_ceiling() != plateau::unlimited);
+}
+
 TEST_CASE("a request's limit counts whole blocks, and holds", "[arena][unit]") {
     plateau::arena_pool pool;
     for (const std::size_t bytes : {std::size_t{1}, 64_KiB, 64_KiB + 1, 1_MiB, 10_MiB - 1}) {
@@ -248,7 +257,7 @@ TEST_CASE("a request's limit counts whole blocks, and holds", "[arena][unit]") {
         while (arena.try_allocate(5'000)) {}
         INFO("limit " << bytes);
         CHECK(arena.stats().held_bytes == (bytes < 64_KiB ? 64_KiB : bytes / 64_KiB * 64_KiB));
-        CHECK(arena.memory_ceiling() == arena.stats().held_bytes);
+        CHECK(arena.memory_ceiling() == sizeof(arena) + arena.stats().held_bytes);
         const books before = books_of(arena, pool);
         CHECK(arena.try_allocate(bytes + 64_KiB).reason() == arena_reason::request_limit);
         CHECK(arena.try_create<std::array<char, 6'000>>().reason() == arena_reason::request_limit);

@@ -147,6 +147,8 @@ TEST_CASE("a request holds its bound, its own block included", "[arena][unit]") 
     CHECK(request.find<plateau::arena_string>() == nullptr);
     request_scope small{pool, {.max_bytes = 1}};
     CHECK(small.memory_ceiling() == block + sizeof small);
+    const request_scope open{pool, {.max_bytes = plateau::unlimited}};
+    CHECK(open.memory_ceiling() == plateau::unlimited);
     CHECK_THROWS_AS(request_scope(pool, {.max_bytes = 0}), std::invalid_argument);
     request.check_invariants();
 }

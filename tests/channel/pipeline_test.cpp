@@ -265,6 +265,9 @@ TEST_CASE("an unbounded dimension makes a pipeline's ceiling unlimited", "[chann
     CHECK(strings.memory_ceiling() == plateau::unlimited);
     plateau::pipeline numbers{[]() -> std::optional<int> { return std::nullopt; }, [](int) {}};
     CHECK(numbers.memory_ceiling() != plateau::unlimited);
+    // Itself with the queue in it, the slots, and the item that each of source and sink may hold beside.
+    const std::size_t slots = plateau::queue_options{}.max_items * plateau::bounded_queue<int>::item_overhead;
+    CHECK(numbers.memory_ceiling() == sizeof(numbers) + slots + 3 * sizeof(int));
 }
 
 TEST_CASE("senseless options of a pipeline are refused", "[channel][unit]") {

@@ -4,8 +4,10 @@
 #include "tools/catch.hpp"
 #include "tools/death.hpp"
 
+#include <plateau/arena/arena_pool.hpp>
 #include <plateau/gate.hpp>
 #include <plateau/literals.hpp>
+#include <plateau/watch/memory_plan.hpp>
 
 #include <array>
 #include <cstdint>
@@ -101,11 +103,39 @@ TEST_CASE("no more bytes are declared than max_bytes, to the byte", "[gate][unit
     CHECK(door.try_admit({.bytes = 60}));
 }
 
+TEST_CASE("a gate without a bound of bytes says so, and a plan of it names its row", "[gate][unit]") {
+    using namespace plateau::literals;
+    plateau::gate open{{.max_in_flight = 10}};
+    CHECK(open.max_bytes() == plateau::unlimited);
+    CHECK(open.stats().max_bytes == plateau::unlimited);
+    const plateau::arena_pool endless, bounded{{.max_bytes = 64_MiB}};
+    plateau::memory_plan plan;
+    plan.add_admitted("pages", open, endless);
+    CHECK(plan.total_bytes() == plateau::unlimited);
+    CHECK_FALSE(plan.fits());
+    std::string text;
+    plan.write(text);
+    CHECK(text.find("unlimited") != std::string::npos);
+    CHECK(text.find("pages has no ceiling\n") != std::string::npos);
+
+    plateau::memory_plan by_arenas, by_pool, by_gate;
+    by_arenas.add_admitted("pages", open, endless, 2_MiB);
+    CHECK(by_arenas.total_bytes() == 20_MiB);
+    by_pool.add_admitted("pages", open, bounded, 32_MiB);
+    CHECK(by_pool.total_bytes() == bounded.memory_ceiling());
+    open.set_max_bytes(3_MiB);
+    CHECK(open.max_bytes() == 3_MiB);
+    by_gate.add_admitted("pages", open, endless, 2_MiB);
+    CHECK(by_gate.total_bytes() == 3_MiB);
+    open.set_max_bytes(plateau::unlimited);
+    CHECK(open.max_bytes() == plateau::unlimited);
+}
+
 TEST_CASE("zero, oversized and overflowing requests are answered at once and disturb nothing", "[gate][unit]") {
     for (const std::size_t max_bytes : {std::size_t{1}, std::size_t{100}, most_bytes, plateau::unlimited}) {
         plateau::gate door{{.max_in_flight = (1U << 20) - 1, .max_bytes = max_bytes}};
         const std::size_t budget = max_bytes == plateau::unlimited ? most_bytes : max_bytes;
-        CHECK(door.max_bytes() == budget);
+        CHECK(door.max_bytes() == (budget == most_bytes ? plateau::unlimited : budget));
         for (const std::size_t bytes : {budget + 1, most_bytes + 1, most_bytes * 2 + 1, SIZE_MAX / 2, SIZE_MAX}) {
             CHECK(door.try_admit({.bytes = bytes}).reason() == shed_reason::too_large);
             CHECK(door.admit({.bytes = bytes}).reason() == shed_reason::too_large);

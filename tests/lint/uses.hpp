@@ -3,14 +3,23 @@
 // arguments, so that warnings inside templates are seen under every compiler and option.
 #pragma once
 
+#include <array>
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 // Whole classes: every member, also those that no call below names.
 template class plateau::lru_cache<int, int>;
+template class plateau::bounded_queue<std::string>;
+template class plateau::basic_worker_pool<>;
 template class plateau::basic_gate<>;
 template class plateau::basic_permit<>;
 template class plateau::basic_admission<>;
+template class plateau::basic_arena_pool<>;
 template class plateau::basic_ledger<>;
 template class plateau::basic_memory_sampler<>;
 template class plateau::basic_request_scope<>;
@@ -52,6 +61,62 @@ int use_gate() {
     return door.stats().in_flight == 0 && door.memory_ceiling() < 64_KiB ? 0 : 1;
 }
 
+int use_queue() {
+    using namespace plateau::literals;
+    plateau::bounded_queue<std::string> lines{{.max_items = 8, .max_bytes = 1_MiB}};
+    const std::string line = "line";
+    if (!lines.push(line) || !lines.try_push(std::string("next")) || !lines.push_for(line, std::chrono::seconds{1}))
+        return 1;
+    std::array<std::string, 2> some;
+    if (lines.try_pop_some(some.begin(), 1) != 1 || !lines.pop_some(some.begin(), 1) || !lines.pop()) return 1;
+    plateau::waiter later{[](plateau::pop_result<std::string>) noexcept {}};
+    lines.pop_then(later);
+    lines.abort();
+    lines.check_invariants();
+    return lines.stats().items == 0 && lines.memory_ceiling() < 2_MiB && !lines.try_pop() ? 0 : 1;
+}
+
+int use_pipeline() {
+    using namespace plateau::literals;
+    int left = 3;
+    const auto source = [&left]() -> std::optional<std::string> {
+        return left-- != 0 ? std::optional(std::string("a b")) : std::nullopt;
+    };
+    const auto words = [](const std::string& text, plateau::emitter<std::string>& out) {
+        if (!out.push(text) && !out.stop_requested()) out.fail({});
+    };
+    const auto not_empty = [](std::string text) {
+        return text.empty() ? std::nullopt : std::optional(std::move(text));
+    };
+    std::size_t bytes = 0;
+    plateau::pipeline job{{.queue = {.max_bytes = 64_KiB}},
+                          source,
+                          plateau::stage<std::string>(words),
+                          plateau::stage(not_empty, {.workers = 2, .ordered = false}),
+                          [&bytes](const std::string& text) { bytes += text.size(); }};
+    if (!job.run() || job.stats().delivered != 3 || !job.errors().empty()) return 1;
+    job.check_invariants();
+    return bytes == 9 && job.memory_ceiling() != plateau::unlimited ? 0 : 1;
+}
+
+int use_pool_and_stream() {
+    using namespace plateau::literals;
+    plateau::worker_pool pool{{.threads = 2, .max_tasks = 4}, [](std::exception_ptr) noexcept {}};
+    if (!pool.submit([] {}) || !pool.submit_for([] {}, std::chrono::seconds{1})) return 1;
+    plateau::waiter later{[](plateau::submit_result) noexcept {}};
+    auto task = [] {};
+    pool.submit_then(later, task);
+    pool.check_invariants();
+    std::size_t given = 0;
+    const auto source = [&given](std::span<std::byte> into) { return std::exchange(given, 1U) == 0 ? into.size() : 0; };
+    const auto sink = [](std::span<const std::byte> from) { return from.size(); };
+    const plateau::stream_options bounds{.high_water_bytes = 64_KiB, .write_timeout = std::chrono::seconds{1}};
+    const auto sent = plateau::stream_bytes(source, sink, bounds, plateau::never_stop_token{}, pool);
+    const auto copied = plateau::stream_bytes(plateau::fd_source(-1), plateau::fd_sink(-1), bounds);
+    if (!sent || copied.reason() != plateau::stream_reason::source_failed) return 1;
+    return pool.stats().threads == 2 && pool.memory_ceiling() < 1_MiB ? 0 : 1;
+}
+
 int use_plateau() {
     using namespace plateau::literals;
     plateau::inplace_stop_source source;
@@ -62,6 +127,7 @@ int use_plateau() {
     plateau::lru_cache<std::string, std::string> alone{{.max_bytes = 1_MiB}};
     plateau::concurrent_lru_cache<std::string, std::string> shared{{.max_bytes = 1_MiB}};
     if (use_cache(alone) != 0 || use_cache(shared) != 0 || use_gate() != 0) return 1;
+    if (use_queue() != 0 || use_pipeline() != 0 || use_pool_and_stream() != 0) return 1;
     if (!shared.put("pinned", "value") || !shared.pin("pinned")) return 1;
 
     plateau::ledger books{{.max_accounts = 2}};

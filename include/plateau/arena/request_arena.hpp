@@ -283,10 +283,12 @@ public:
     [[nodiscard]] arena_stats stats() const noexcept {
         return {.held_bytes = held_ * block_bytes_,
                 .free_bytes = current_.room() + spare_.room(),
-                .max_bytes = memory_ceiling()};
+                .max_bytes = bytes_at_most()};
     }
-    /// Bytes of the pool's blocks: `max_bytes` in whole blocks.
-    [[nodiscard]] std::size_t memory_ceiling() const noexcept { return max_blocks_ * block_bytes_; }
+    /// The arena itself and the pool's blocks: `max_bytes` in whole ones. `unlimited` where that is.
+    [[nodiscard]] std::size_t memory_ceiling() const noexcept {
+        return detail::saturating_add(sizeof(*this), bytes_at_most());
+    }
 
     void check_invariants() const noexcept {
         std::size_t blocks = 0;
@@ -595,6 +597,10 @@ private:
             --forgotten_count_;
         }
         forgotten_[forgotten_count_++] = {serial, serial_};
+    }
+
+    [[nodiscard]] std::size_t bytes_at_most() const noexcept {
+        return max_bytes_ == unlimited ? unlimited : max_blocks_ * block_bytes_;
     }
 
     void verify_hardened() const noexcept {

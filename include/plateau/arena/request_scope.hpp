@@ -332,9 +332,9 @@ public:
         const arena_stats memory = std::as_const(state_).arena().stats();
         return {.held_bytes = memory.held_bytes, .max_bytes = memory.max_bytes, .tokens = state_.holders() - 1};
     }
-    /// Bytes of the pool's blocks.
+    /// The scope itself and the pool's blocks, in the first of which its arena lies. `unlimited` where its bound is.
     [[nodiscard]] std::size_t memory_ceiling() const noexcept {
-        return sizeof(*this) + std::as_const(state_).arena().memory_ceiling();
+        return detail::saturating_add(sizeof(*this), std::as_const(state_).arena().stats().max_bytes);
     }
     /// By the request's thread.
     void check_invariants() const noexcept {

@@ -241,9 +241,11 @@ public:
     /// Slots made: `max_items`, or what `max_bytes` leaves of them.
     [[nodiscard]] std::size_t capacity() const noexcept { return core_.capacity(); }
     [[nodiscard]] queue_stats stats() const noexcept { return core_.stats(); }
-    /// The slots, and what the items in them may own. `unlimited` where bytes are not bounded and T may own some, or
-    /// where one item of any weight is let in alone.
-    [[nodiscard]] std::size_t memory_ceiling() const noexcept { return core_.memory_ceiling(); }
+    /// The queue itself, its slots, and what the items in them may own. `unlimited` where bytes are not bounded and T
+    /// may own some, or where one item of any weight is let in alone.
+    [[nodiscard]] std::size_t memory_ceiling() const noexcept {
+        return detail::saturating_add(sizeof(*this), core_.ceiling_of_slots());
+    }
     /// For tests, while no other thread uses the queue.
     void check_invariants() const noexcept { core_.check_invariants(); }
 

@@ -195,8 +195,8 @@ public:
         });
         return now;
     }
-    /// The queues, and what the stages may hold beside them. What the functions hold is their own; threads are those of
-    /// the executor. `unlimited` where a queue's is.
+    /// The pipeline itself, what its queues may hold, and what the stages may hold beside them. What the functions hold
+    /// elsewhere is their own; threads are those of the executor. `unlimited` where a queue's is.
     [[nodiscard]] std::size_t memory_ceiling() const noexcept {
         return detail::saturating_add(sizeof(*this), parts_.ceiling());
     }

@@ -56,9 +56,7 @@ public:
     void each_queue(F f) const {
         f(edge.queue);
     }
-    [[nodiscard]] std::size_t ceiling() const noexcept {
-        return saturating_add(edge.queue.memory_ceiling(), sink_.ceiling());
-    }
+    [[nodiscard]] std::size_t ceiling() const noexcept { return saturating_add(edge.ceiling(), sink_.ceiling()); }
 
     pipeline_edge<Policies, In> edge;
 
@@ -95,7 +93,7 @@ public:
         rest_.each_queue(g);
     }
     [[nodiscard]] std::size_t ceiling() const noexcept {
-        return saturating_add(saturating_add(edge.queue.memory_ceiling(), stage_.ceiling()), rest_.ceiling());
+        return saturating_add(saturating_add(edge.ceiling(), stage_.ceiling()), rest_.ceiling());
     }
 
     template <class M, class G>

@@ -91,10 +91,15 @@ public:
     }
     [[nodiscard]] std::size_t max_bytes() const noexcept { return max_bytes_; }
 
+    /// What the queue may hold elsewhere: it lies in the pipeline itself.
+    [[nodiscard]] std::size_t ceiling() const noexcept {
+        const std::size_t all = queue.memory_ceiling();
+        return all == unlimited ? unlimited : all - sizeof(queue);
+    }
     /// What `n` items in somebody's hands may hold.
     [[nodiscard]] std::size_t ceiling_of_items(std::size_t n) const noexcept {
-        if (queue.memory_ceiling() == unlimited) return unlimited;
-        const std::size_t owned = queue.memory_ceiling() - queue.capacity() * queue_type::item_overhead;
+        if (ceiling() == unlimited) return unlimited;
+        const std::size_t owned = ceiling() - queue.capacity() * queue_type::item_overhead;
         return saturating_mul(n, saturating_add(sizeof(T), owned));
     }
 

@@ -208,9 +208,9 @@ public:
         const std::size_t places = slots_.size() + 1;
         std::size_t made = out_.edge().ceiling_of_items(places + 1);
         if constexpr (shape::emits) {
-            const std::size_t bound = saturating_add(
-                saturating_mul(sizeof(Out), out_.edge().queue.capacity()),
-                out_.edge().max_bytes() == unlimited ? out_.edge().queue.memory_ceiling() : out_.edge().max_bytes());
+            const std::size_t bound =
+                saturating_add(saturating_mul(sizeof(Out), out_.edge().queue.capacity()),
+                               out_.edge().max_bytes() == unlimited ? out_.edge().ceiling() : out_.edge().max_bytes());
             made = saturating_add(made, saturating_mul(places, bound));
         }
         return saturating_add(saturating_add(made, before_.ceiling_of_items(places)), slots_.size() * sizeof(slot));

@@ -275,7 +275,8 @@ public:
         now.pop_waits = pop_waits_.read();
         return now;
     }
-    [[nodiscard]] std::size_t memory_ceiling() const noexcept {
+    /// The slots, and what the items in them may own.
+    [[nodiscard]] std::size_t ceiling_of_slots() const noexcept {
         const std::size_t slots = ring_.words().slots() * overhead;
         if constexpr (owns_nothing) return slots;
         if (!weighed() || alone_) return unlimited;

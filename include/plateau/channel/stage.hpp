@@ -63,10 +63,11 @@ template <class F, class In>
 struct stage_shape<said_by_result, F, In> {
     static_assert(std::is_invocable_v<F&, In>, "plateau: a stage takes what the stage before it makes");
     using result = unwrapped<std::remove_cvref_t<std::invoke_result_t<F&, In>>>;
-    using output = typename result::type;
+    static constexpr bool makes = !std::is_void_v<typename result::type>;
+    static_assert(makes, "plateau: a stage makes something; what makes nothing is a sink, the last");
+    using output = std::conditional_t<makes, typename result::type, int>;  // so that the sentence above stands alone
     static constexpr bool emits = false;
     static constexpr bool filters = result::filters;
-    static_assert(!std::is_void_v<output>, "plateau: a stage makes something; what makes nothing is a sink, the last");
 };
 
 }

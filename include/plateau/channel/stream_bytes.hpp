@@ -24,6 +24,38 @@ namespace detail {
 
 template <class F, class Span>
 inline constexpr bool takes_deadline = std::is_invocable_v<F&, Span, time_point>;
+template <class F, class Span>
+inline constexpr bool takes_bytes = takes_deadline<F, Span> || std::is_invocable_v<F&, Span>;
+
+/// A bool would count as one byte.
+template <class T>
+inline constexpr bool is_byte_count =
+    std::is_integral_v<std::remove_cvref_t<T>> && !std::is_same_v<std::remove_cvref_t<T>, bool>;
+/// Expects: takes_bytes<F, Span>.
+template <class F, class Span>
+[[nodiscard]] consteval bool counts_bytes() noexcept {
+    if constexpr (takes_deadline<F, Span>) return is_byte_count<std::invoke_result_t<F&, Span, time_point>>;
+    else return is_byte_count<std::invoke_result_t<F&, Span>>;
+}
+
+/// Whether these can be the ends of a transfer; does not compile where not, and the sentence stands alone.
+template <class Source, class Sink>
+[[nodiscard]] consteval bool are_ends_of_a_stream() noexcept {
+    constexpr bool source = takes_bytes<Source, std::span<std::byte>>;
+    constexpr bool sink = takes_bytes<Sink, std::span<const std::byte>>;
+    static_assert(source, "plateau: a source of stream_bytes is called with (std::span<std::byte>), or with "
+                          "(std::span<std::byte>, time_point until)");
+    static_assert(sink, "plateau: a sink of stream_bytes is called with (std::span<const std::byte>), or with "
+                        "(std::span<const std::byte>, time_point until)");
+    if constexpr (source && sink) {
+        constexpr bool gives = counts_bytes<Source, std::span<std::byte>>();
+        constexpr bool takes = counts_bytes<Sink, std::span<const std::byte>>();
+        static_assert(gives, "plateau: a source of stream_bytes answers how many bytes it gave: an integer");
+        static_assert(takes, "plateau: a sink of stream_bytes answers how many bytes it took: an integer");
+        return gives && takes;
+    }
+    return false;
+}
 
 /// One transfer: who asks the source and the sink, and when to give up.
 template <class Policies, class Source, class Sink, class Token>
@@ -171,24 +203,30 @@ private:
 /// Blocks: as source and sink do, and for the source's last call on the executor.
 template <class Policies = stream_policies, class Source, class Sink, stoppable_token Token = never_stop_token,
           class... Parts>
-    requires((std::is_same_v<Parts, typename Policies::clock> ||
-              std::is_same_v<Parts, const typename Policies::clock> || executor<Parts>)&&...)
 stream_result stream_bytes(Source&& source, Sink&& sink, const stream_options& options = {}, const Token& stop = {},
                            Parts&... parts) {
     using clock = typename Policies::clock;
-    const stream_options chosen = detail::checked_stream_options(options);
-    const detail::stream_buffer<typename Policies::allocator> buffer(chosen.high_water_bytes);
-    detail::shared_part<clock> time(std::in_place, parts...);
-    detail::byte_transfer<Policies, std::remove_reference_t<Source>, std::remove_reference_t<Sink>, Token> transfer(
-        source, sink, chosen, stop, time);
+    using source_type = std::remove_reference_t<Source>;
+    using sink_type = std::remove_reference_t<Sink>;
+    constexpr bool known =
+        ((std::is_same_v<std::remove_const_t<Parts>, clock> || executor<Parts>)&&...);
     constexpr std::size_t executors = (std::size_t{0} + ... + !std::is_same_v<std::remove_const_t<Parts>, clock>);
-    static_assert(executors <= 1, "plateau: stream_bytes takes one executor");
-    if constexpr (executors == 1) {
-        const executor_ref where = detail::executor_part<clock>(parts...);
-        PLATEAU_EXPECTS(!where.is_inline(), "stream_bytes overlaps on an executor that runs work elsewhere");
-        return transfer.run_with(where, buffer.all());
+    static_assert(known, "plateau: after the stop token come parts: a clock of this stream's policies, an executor");
+    static_assert(executors <= 1 || !known, "plateau: stream_bytes takes one executor");
+    if constexpr (detail::are_ends_of_a_stream<source_type, sink_type>() && known && executors <= 1) {
+        const stream_options chosen = detail::checked_stream_options(options);
+        const detail::stream_buffer<typename Policies::allocator> buffer(chosen.high_water_bytes);
+        detail::shared_part<clock> time(std::in_place, parts...);
+        detail::byte_transfer<Policies, source_type, sink_type, Token> transfer(source, sink, chosen, stop, time);
+        if constexpr (executors == 1) {
+            const executor_ref where = detail::executor_part<clock>(parts...);
+            PLATEAU_EXPECTS(!where.is_inline(), "stream_bytes overlaps on an executor that runs work elsewhere");
+            return transfer.run_with(where, buffer.all());
+        } else {
+            return transfer.run(buffer.all());
+        }
     } else {
-        return transfer.run(buffer.all());
+        return {stream_reason::source_failed, 0};  // does not compile
     }
 }
 

@@ -130,7 +130,6 @@ public:
     /// Parts: `on_error`, copied; a clock with state, by reference.
     /// Throws: std::invalid_argument, std::bad_alloc, std::system_error (no thread to be had).
     template <class... Parts>
-        requires((detail::is_one_of<Parts, clock_type> || std::is_invocable_v<Parts&, std::exception_ptr>)&&...)
     explicit basic_worker_pool(worker_pool_options chosen, Parts&&... parts)
         : options_(checked(chosen)),
           clock_(pick_clock(std::forward<Parts>(parts)...)),
@@ -282,7 +281,10 @@ private:
         error_handler() = default;
         template <class H>
         void take(const H& handler) {
-            if constexpr (!std::is_same_v<H, clock_type>) {
+            constexpr bool called = std::is_invocable_v<H&, std::exception_ptr>;
+            static_assert(called || std::is_same_v<H, clock_type>,
+                          "plateau: after the options come parts of this pool: on_error(std::exception_ptr), a clock");
+            if constexpr (called && !std::is_same_v<H, clock_type>) {
                 static_assert(std::is_nothrow_invocable_v<H&, std::exception_ptr>,
                               "plateau: a worker_pool's on_error(std::exception_ptr) is noexcept");
                 object_ = new H(handler);
@@ -352,7 +354,11 @@ private:
     /// Calls `use` with an object of the task's own type: the caller's where he gave it away, a copy where he did not.
     template <class F, class Use>
     submit_result with(F&& task, Use use) {
-        if constexpr (std::is_lvalue_reference_v<F>) {
+        if constexpr (!std::is_constructible_v<std::remove_cvref_t<F>, F>) {
+            static_assert(std::is_copy_constructible_v<std::remove_cvref_t<F>>,
+                          "plateau: a task that is not given away is copied, and this one cannot be: std::move it");
+            return submit_result(submit_reason::full);
+        } else if constexpr (std::is_lvalue_reference_v<F>) {
             std::remove_cvref_t<F> copy(task);
             return use(copy);
         } else {
@@ -383,10 +389,10 @@ private:
     static void run_task(work_link& link) noexcept {
         slot& place = static_cast<slot&>(link);
         basic_worker_pool& pool = *place.pool;
-        Task& queued = *std::launder(reinterpret_cast<Task*>(place.task));
+        Task* const queued = std::launder(reinterpret_cast<Task*>(place.task));
         {
-            Task task(std::move(queued));
-            queued.~Task();
+            Task task(std::move(*queued));
+            std::destroy_at(queued);
             pool.give_back(place);
             pool.call(task);
         }

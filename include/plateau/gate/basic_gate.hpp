@@ -154,10 +154,11 @@ public:
     // ---- read out
 
     [[nodiscard]] std::uint32_t limit() const noexcept { return block_->limit(); }
+    /// `unlimited` where 2^41 - 1, which is what the gate can count, or more was asked for.
     [[nodiscard]] std::size_t max_bytes() const noexcept { return block_->max_bytes(); }
     /// Each figure as it was at some moment during the call; `in_flight` and `bytes` at the same.
     [[nodiscard]] gate_stats stats() const noexcept { return block_->stats(); }
-    /// Of the gate itself. What its permits' holders may hold is their `max_bytes`.
+    /// Of the gate itself. What its permits' holders may hold is their own: `memory_plan::add_admitted` says it.
     [[nodiscard]] std::size_t memory_ceiling() const noexcept { return sizeof(*this) + sizeof(block); }
     /// While no other thread is in a call.
     void check_invariants() const noexcept { block_->check_invariants(); }

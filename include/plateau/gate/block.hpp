@@ -213,8 +213,10 @@ public:
         const std::uint32_t least = asked == 0 ? 1 : asked;
         return least < bound ? least : bound;
     }
+    /// A budget that the word itself sets is none.
     [[nodiscard]] std::size_t max_bytes() const noexcept {
-        return static_cast<std::size_t>(budget_.load(std::memory_order_relaxed));
+        const std::uint64_t budget = budget_.load(std::memory_order_relaxed);
+        return budget == gate_word::max_bytes ? unlimited : static_cast<std::size_t>(budget);
     }
     [[nodiscard]] duration max_wait() const noexcept { return max_wait_; }
     [[nodiscard]] decltype(auto) time_source() const noexcept { return *clock_; }

@@ -16,7 +16,7 @@ PLATEAU_NAMESPACE_BEGIN
 /// The bounds of a gate. `max_in_flight` must be set.
 struct gate_options {
     std::uint32_t max_in_flight = 0;    ///< permits at the same time: 1 to 2^20 - 1
-    std::size_t max_bytes = unlimited;  ///< declared by their holders together: 1 to 2^41 - 1; unlimited counts as that
+    std::size_t max_bytes = unlimited;  ///< declared by their holders together: 1 to 2^41 - 1, which is unlimited
 
     /// Requests that wait at the same time. None: twice `max_in_flight`. 0: no queue, `admit` refuses as `try_admit`.
     std::optional<std::uint32_t> max_queue{};

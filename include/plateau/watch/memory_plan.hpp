@@ -39,8 +39,9 @@ struct memory_plan_stats {
 ///
 /// Two kinds of row, so that nothing is counted twice: `holds` is what a part holds by itself (caches, queues, pools,
 /// stacks), `admits` what the requests that a gate lets in may hold in their arenas. The arenas then have no row of
-/// their own. A part's ceiling is taken when it is added; the plan keeps no reference to the part. A row that is
-/// `unlimited` makes the total so, and then the plan does not fit.
+/// their own. A part's ceiling is taken when it is added; the plan keeps no reference to the part. It counts the part's
+/// object too, so what a part is made of has no row of its own: a pipeline's queues, the arena of a scope. A row that
+/// is `unlimited` makes the total so, and then the plan does not fit.
 ///
 /// Thread safety: filled by one thread, then read by any.
 class memory_plan {
@@ -61,7 +62,8 @@ public:
     void add_bytes(std::string_view name, std::size_t bytes) { add_row(name, kind::holds, bytes); }
 
     /// Effects: adds a row that admits what requests may hold in `arenas`: the least of the bytes that `door`, a gate,
-    /// lets in together, of `door.limit()` arenas of `max_arena_bytes` each, and of the arenas' own ceiling.
+    /// lets in together, of `door.limit()` arenas of `max_arena_bytes` each, and of the arenas' own ceiling. Where none
+    /// of the three is bounded the row is `unlimited`.
     ///
     /// A service with two gates adds a row for each, over the same arenas.
     template <class Gate, class Arenas>
