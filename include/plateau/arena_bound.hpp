@@ -31,13 +31,9 @@ concept resource_allocator_shaped = requires(const T& allocator) {
     requires std::is_pointer_v<decltype(allocator.resource())>;
 };
 
-/// Functions lie in no arena.
-template <class T>
-inline constexpr bool points_to_an_object = std::is_pointer_v<T> && !std::is_function_v<std::remove_pointer_t<T>>;
-
 template <class T>
 struct arena_bound
-    : std::bool_constant<points_to_an_object<T> || reference_wrapper_shaped<T> || resource_allocator_shaped<T>> {};
+    : std::bool_constant<std::is_pointer_v<T> || reference_wrapper_shaped<T> || resource_allocator_shaped<T>> {};
 
 template <class T>
 struct arena_bound<const T> : arena_bound<T> {};
@@ -69,9 +65,9 @@ struct arena_bound<C<T, N>> : arena_bound<T> {};
 
 }
 
-/// True for what may point into memory that ends with a request: raw pointers to objects, references and reference
-/// wrappers, spans and views, containers on a memory resource, and compounds of them. Whatever outlives a request (a
-/// cache, a queue, a pool) refuses such a type at compile time; `unowned<T>` lets it in by name.
+/// True for what may point into memory that ends with a request: raw pointers, references and reference wrappers,
+/// spans and views, containers on a memory resource, and compounds of them. Whatever outlives a request (a cache, a
+/// queue, a pool) refuses such a type at compile time; `unowned<T>` lets it in by name.
 ///
 /// Limit: a struct that hides a pointer among its members is not seen.
 template <class T>
