@@ -343,8 +343,10 @@ private:
     template <class T>
     using cell_of = std::conditional_t<std::is_trivially_destructible_v<T>, bare_cell<T>, owned_cell<T>>;
 
+    /// One `alignas`: of two, g++ 12 takes the last, not the strictest.
     template <class T>
-    struct alignas(T) alignas(detail::arena_cleanup) array_cell : detail::arena_cleanup {
+    struct alignas(alignof(T) > alignof(detail::arena_cleanup) ? alignof(T) : alignof(detail::arena_cleanup)) array_cell
+        : detail::arena_cleanup {
         std::size_t count = 0;
     };
     template <class T>
