@@ -264,6 +264,32 @@ TEST_CASE("objects and elements stand where their type asks, with and without a 
     }
 }
 
+TEST_CASE("a mark is good after any number of nested loops that came and went", "[arena][unit]") {
+    plateau::arena_pool pool;
+    plateau::request_arena arena(pool);
+    const auto nested_loop = [&arena] {
+        const auto outer = arena.mark();
+        static_cast<void>(arena.allocate_bytes(100));
+        const auto inner = arena.mark();
+        static_cast<void>(arena.allocate_bytes(100));
+        return arena.rewind(inner) && arena.rewind(outer) && !arena.rewind(inner);
+    };
+    CHECK(nested_loop());
+    const auto first = arena.mark();
+    bool good = true;
+    for (int i = 0; i < 50; ++i) good = nested_loop() && good;
+    const auto second = arena.mark();
+    for (int i = 0; i < 50; ++i) good = nested_loop() && good;
+    CHECK(good);
+    CHECK(arena.rewind(second));
+    CHECK(arena.rewind(first));
+    CHECK_FALSE(arena.rewind(second));
+    // And again, now that it was used.
+    for (int i = 0; i < 50; ++i) good = nested_loop() && good;
+    CHECK(good);
+    CHECK(arena.rewind(first));
+}
+
 TEST_CASE("an arena without a bound has no ceiling", "[arena][unit]") {
     plateau::arena_pool pool;
     const plateau::request_arena open(pool, {.max_bytes = plateau::unlimited});
