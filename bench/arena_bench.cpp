@@ -18,6 +18,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <dlfcn.h>
 #include <memory>
 #include <memory_resource>
 #include <mutex>
@@ -25,6 +26,7 @@
 #include <string>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <type_traits>
 #include <unistd.h>
 #include <vector>
 
@@ -41,6 +43,38 @@ struct numbers {
         return state;
     }
 };
+
+/// mimalloc, where it is installed. Opened and not linked: a program that is linked with it has its malloc and its
+/// operator new as well, and then there would be no other left to compare with.
+struct mimalloc {
+    void* (*allocate)(std::size_t) = nullptr;
+    void (*free)(void*) = nullptr;
+    void* (*heap)() = nullptr;
+    void* (*allocate_in)(void* heap, std::size_t) = nullptr;
+    void (*end)(void* heap) = nullptr;
+
+    static const mimalloc& get() {
+        static const mimalloc it;
+        return it;
+    }
+    [[nodiscard]] bool missing() const noexcept { return end == nullptr; }
+
+private:
+    mimalloc() {
+        void* const library = ::dlopen("libmimalloc.so.2", RTLD_NOW | RTLD_LOCAL);
+        if (library == nullptr) return;
+        take(allocate, library, "mi_malloc");
+        take(free, library, "mi_free");
+        take(heap, library, "mi_heap_new");
+        take(allocate_in, library, "mi_heap_malloc");
+        take(end, library, "mi_heap_destroy");
+    }
+    template <class F>
+    static void take(F& function, void* library, const char* name) {
+        function = reinterpret_cast<F>(::dlsym(library, name));
+    }
+};
+constexpr const char* no_mimalloc = "mimalloc is not installed (Debian, Ubuntu: libmimalloc2.0)";
 
 // ---- small: a request of 1,000 objects of 16 to 256 bytes, then its end
 
@@ -143,17 +177,39 @@ void small_malloc(benchmark::State& state) {
     });
 }
 
+/// A heap for each request, which ends as a whole.
+void small_mimalloc_heap(benchmark::State& state) {
+    const mimalloc& mi = mimalloc::get();
+    if (mi.missing()) return state.SkipWithError(no_mimalloc);
+    small_requests(state, [&](auto use) {
+        void* const heap = mi.heap();
+        use([&](std::size_t n) { return mi.allocate_in(heap, n); });
+        mi.end(heap);
+    });
+}
+
 // ---- serve: 20,000 requests of 10 KB to 3 MB, 40 in flight on two threads, beside 2,000 small blocks that live on
 
 constexpr std::size_t serve_requests = 20'000;
 constexpr std::size_t serve_in_flight = 40;
 
+struct standard_malloc {
+    static void* allocate(std::size_t n) { return std::malloc(n); }
+    static void free(void* object) noexcept { std::free(object); }
+};
+/// Not its heaps: those belong to a thread, and a request here goes from one to the other.
+struct mimalloc_malloc {
+    static void* allocate(std::size_t n) { return mimalloc::get().allocate(n); }
+    static void free(void* object) noexcept { mimalloc::get().free(object); }
+};
+
 /// How a request gets its memory: `allocate(n)` until `end()`.
+template <class Malloc>
 class from_malloc {
 public:
     void begin(plateau::arena_pool&) noexcept {}
     void* allocate(std::size_t n) {
-        auto* const node = static_cast<header*>(std::malloc(sizeof(header) + n));
+        auto* const node = static_cast<header*>(Malloc::allocate(sizeof(header) + n));
         node->next = all_;
         all_ = node;
         return node + 1;
@@ -162,7 +218,7 @@ public:
         while (all_ != nullptr) {
             header* const node = all_;
             all_ = node->next;
-            std::free(node);
+            Malloc::free(node);
         }
     }
 
@@ -308,6 +364,8 @@ serve_report serve() {
 /// Each run in a process of its own: a peak does not go down again.
 template <class Memory>
 void serve_apart(benchmark::State& state) {
+    if (std::is_same_v<Memory, from_malloc<mimalloc_malloc>> && mimalloc::get().missing())
+        return state.SkipWithError(no_mimalloc);
     for (auto _ : state) {
         int ends[2];
         if (::pipe(ends) != 0) return state.SkipWithError("no pipe");
@@ -339,6 +397,7 @@ BENCHMARK(small_arena_as_pmr)->Name("small/arena_as_pmr");
 BENCHMARK(small_pmr_buffer)->Name("small/pmr_buffer");
 BENCHMARK(small_pmr_fresh)->Name("small/pmr_fresh");
 BENCHMARK(small_malloc)->Name("small/malloc");
+BENCHMARK(small_mimalloc_heap)->Name("small/mimalloc_heap");
 
 #define SERVE(memory, name)                                                                                            \
     BENCHMARK(serve_apart<memory>)                                                                                     \
@@ -348,7 +407,8 @@ BENCHMARK(small_malloc)->Name("small/malloc");
         ->Repetitions(5)                                                                                               \
         ->Unit(benchmark::kMillisecond)
 SERVE(from_request_arena, "serve/request_arena");
-SERVE(from_malloc, "serve/malloc");
+SERVE(from_malloc<standard_malloc>, "serve/malloc");
+SERVE(from_malloc<mimalloc_malloc>, "serve/mimalloc");
 SERVE(from_pmr_fresh, "serve/pmr_fresh");
 
 }

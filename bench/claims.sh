@@ -34,6 +34,8 @@ must jq command -v jq
 must libbenchmark-dev has_header benchmark/benchmark.h
 need libboost-dev has_header boost/multi_index_container.hpp ||
     printf 'claims.sh: without libboost-dev the claims against Boost.MultiIndex are skipped\n' >&2
+need libmimalloc2.0 has_library libmimalloc.so.2 ||
+    printf 'claims.sh: without libmimalloc2.0 the claims against mimalloc are skipped\n' >&2
 need libtbb-dev has_header tbb/concurrent_queue.h ||
     printf 'claims.sh: without libtbb-dev the claims against oneTBB are skipped\n' >&2
 

@@ -29,5 +29,7 @@ must() {
 
 compiler() { command -v "${CXX:-c++}"; }
 
+# has_library NAME: the loader finds it.
+has_library() { ldconfig -p | grep -q "^[[:space:]]*$1 "; }
 # has_header HEADER: the C++ compiler finds it.
 has_header() { printf '#include <%s>\n' "$1" | "${CXX:-c++}" -std=c++20 -E -x c++ - ; }

@@ -52,13 +52,12 @@ void check_whole(subject& s) {
 
 template <class Operation>
 void sweep(fault_table& table, std::string_view name, Operation operation) {
-    constexpr fault kinds = fault::allocator | fault::operator_new | fault::construct | fault::copy | fault::move;
-    table.add(name, sweep_faults(
-                        kinds, [] { return subject(); }, operation,
-                        [](subject& s, const sweep_step& step) {
-                            INFO("fault point " << step.failing);
-                            check_whole(s);
-                        }));
+    plateau_test::sweep(
+        table, name, [] { return subject(); }, operation,
+        [](subject& s, const sweep_step& step) {
+            INFO("fault point " << step.failing);
+            check_whole(s);
+        });
 }
 
 }  // namespace

@@ -241,6 +241,55 @@ TEST_CASE("objects that own heap memory give it back, one hundred thousand times
     CHECK(left.calls > 100'000);
 }
 
+TEST_CASE("objects and elements stand where their type asks, with and without a destructor", "[arena][unit]") {
+    const auto is_aligned = [](const auto& object) {
+        return reinterpret_cast<std::uintptr_t>(&object) % alignof(std::remove_cvref_t<decltype(object)>) == 0;
+    };
+    struct alignas(512) wide {
+        char bytes[600];
+    };
+    struct alignas(512) ending : wide {
+        ~ending() { bytes[0] = 'e'; }
+    };
+    plateau::arena_pool pool;
+    for (const std::size_t before : {0U, 1U, 100U, 5'000U}) {
+        plateau::request_arena arena(pool);
+        if (before != 0) static_cast<void>(arena.allocate_bytes(before, 1));
+        CHECK(is_aligned(arena.create_array<ending>(3).front()));
+        CHECK(is_aligned(arena.create_array<wide>(3).front()));
+        CHECK(is_aligned(arena.create<ending>()));
+        CHECK(is_aligned(arena.create_array<std::string>(3).front()));
+        CHECK(is_aligned(arena.create_array<char>(3).front()));
+        arena.check_invariants();
+    }
+}
+
+TEST_CASE("a mark is good after any number of nested loops that came and went", "[arena][unit]") {
+    plateau::arena_pool pool;
+    plateau::request_arena arena(pool);
+    const auto nested_loop = [&arena] {
+        const auto outer = arena.mark();
+        static_cast<void>(arena.allocate_bytes(100));
+        const auto inner = arena.mark();
+        static_cast<void>(arena.allocate_bytes(100));
+        return arena.rewind(inner) && arena.rewind(outer) && !arena.rewind(inner);
+    };
+    CHECK(nested_loop());
+    const auto first = arena.mark();
+    bool good = true;
+    for (int i = 0; i < 50; ++i) good = nested_loop() && good;
+    const auto second = arena.mark();
+    for (int i = 0; i < 50; ++i) good = nested_loop() && good;
+    CHECK(good);
+    CHECK(arena.rewind(second));
+    CHECK(arena.rewind(first));
+    CHECK_FALSE(arena.rewind(second));
+    // And again, now that it was used.
+    for (int i = 0; i < 50; ++i) good = nested_loop() && good;
+    CHECK(good);
+    CHECK(arena.rewind(first));
+}
+
 TEST_CASE("an arena without a bound has no ceiling", "[arena][unit]") {
     plateau::arena_pool pool;
     const plateau::request_arena open(pool, {.max_bytes = plateau::unlimited});

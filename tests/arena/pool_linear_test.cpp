@@ -4,9 +4,9 @@
 // what is on its way counts until it has gone: pool_explore_test.cpp has those.
 #include "arena/arena_test_types.hpp"
 #include "tools/catch.hpp"
+#include "tools/history_check.hpp"
 #include "tools/history_jitter.hpp"
 #include "tools/history_run.hpp"
-#include "tools/proof.hpp"
 #include "tools/random.hpp"
 
 #include <plateau/arena.hpp>
@@ -225,30 +225,14 @@ private:
     std::array<bool, max_threads> parked_{};
 };
 
-template <class Sync>
-void check_pool(std::string_view name, const setting& s, std::uint64_t base) {
-    std::uint64_t histories = 0;
-    std::uint64_t overlapping = 0;
-    for (const std::size_t threads : {std::size_t{2}, std::size_t{3}, std::size_t{4}}) {
-        const history_plan plan{name, threads, 12 / threads, base * proof_scale()};
-        const auto make = [&](random_source&) { return std::make_unique<pool_trial<Sync>>(s); };
-        const history_report report = run_histories<pool_trial<Sync>>(plan, make);
-        INFO(report.first_refused);
-        CHECK(report.refused == 0);
-        histories += report.histories;
-        overlapping += report.overlapping;
-    }
-    // Without delays few calls of a hundred nanoseconds meet.
-    if (std::is_same_v<Sync, jittered_sync>) CHECK(overlapping > histories / 20);
-    proof_count("arena", "histories", histories);
-    proof_count("arena", "histories with calls at the same time", overlapping);
-}
-
 }  // namespace
 
 TEST_CASE("threads that share a pool are lent what one thread could have been lent", "[arena][linear]") {
     INFO(random_source::repeat());
-    check_pool<jittered_sync>("pool of three", {3, 65'536}, 20'000);
-    check_pool<jittered_sync>("pool of five, two scopes", {5, 2}, 20'000);
-    check_pool<plateau::default_sync>("pool as shipped", {4, 3}, 30'000);
+    history_check pools{.room = "arena", .histories = 20'000, .shapes = {{2, 6}, {3, 4}, {4, 3}}};
+    check_histories<pool_trial<jittered_sync>>(pools, "pool of three", setting{3, 65'536});
+    check_histories<pool_trial<jittered_sync>>(pools, "pool of five, two scopes", setting{5, 2});
+    pools.histories = 30'000;
+    pools.delayed = false;  // few calls of a hundred nanoseconds meet
+    check_histories<pool_trial<plateau::default_sync>>(pools, "pool as shipped", setting{4, 3});
 }

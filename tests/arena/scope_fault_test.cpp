@@ -77,19 +77,22 @@ void check_end(const subject& s) {
     CHECK(s->tally.corrupt == 0);
 }
 
-template <class Make, class Operation, class Check>
-void sweep(fault_table& table, std::string_view name, Make make, Operation operation, Check check) {
-    CAPTURE(name);
-    table.add(name, sweep_faults(fault::any, make, operation, [&](const subject& s, const sweep_step& step) {
-                  check(s, step);
-                  check_end(s);
-              }));
+/// What is checked after each step, and then that a request which ends leaves nothing.
+template <class Check>
+auto and_its_end(Check check) {
+    return [=](const subject& s, const sweep_step& step) {
+        check(s, step);
+        check_end(s);
+    };
 }
 template <class Make, class Operation, class Check>
-void sweep_safe(fault_table& table, std::string_view name, std::string_view why, Make make, Operation operation,
-                Check check) {
-    table.nothing_fails(name, why);
-    sweep(table, name, make, operation, check);
+void sweep_request(fault_table& table, std::string_view name, Make make, Operation operation, Check check) {
+    sweep(table, name, make, operation, and_its_end(check));
+}
+template <class Make, class Operation, class Check>
+void sweep_request_safe(fault_table& table, std::string_view name, std::string_view why, Make make, Operation operation,
+                        Check check) {
+    sweep_safe(table, name, why, make, operation, and_its_end(check));
 }
 
 }  // namespace
@@ -101,10 +104,10 @@ TEST_CASE("a request that gets no memory does not begin, and one in which someth
         return [=](const subject& s, const sweep_step& step) { CHECK(s->tally.live == (step.threw ? without : with)); };
     };
 
-    sweep(
+    sweep_request(
         table, "construction of a request", without_a_request, [](subject& s) { s->scope.emplace(s->pool); },
         [](const subject& s, const sweep_step& step) { CHECK(s->scope.has_value() != step.threw); });
-    sweep(
+    sweep_request(
         table, "a request with wrong options", without_a_request,
         [](subject& s) {
             try {
@@ -112,13 +115,13 @@ TEST_CASE("a request that gets no memory does not begin, and one in which someth
             } catch (const std::invalid_argument&) {}
         },
         [](const subject& s, const sweep_step&) { CHECK_FALSE(s->scope); });
-    sweep(
+    sweep_request(
         table, "attach", with_a_request, [](subject& s) { s->scope->attach<tracked_value<true>>(s->tally, 2); },
         [&](const subject& s, const sweep_step& step) {
             live(2, 1)(s, step);
             CHECK(s->scope->find<tracked_value<true>>()->number() == (step.threw ? 1 : 2));
         });
-    sweep(
+    sweep_request(
         table, "attach of what needs blocks", with_a_request,
         [](subject& s) {
             struct large {
@@ -129,26 +132,26 @@ TEST_CASE("a request that gets no memory does not begin, and one in which someth
             s->scope->attach<large>(s->tally);
         },
         live(2, 1));
-    sweep(
+    sweep_request(
         table, "on_cancel", with_a_request,
         [](subject& s) {
             s->scope->on_cancel(fallible_callback{{s->tally, 2}});
         },
         live(2, 1));
-    sweep(
+    sweep_request(
         table, "on_cancel of a request that is cancelled", with_a_request,
         [](subject& s) {
             s->scope->cancel();
             s->scope->on_cancel(fallible_callback{{s->tally, 2}});
         },
         live(2, 1));
-    sweep(
+    sweep_request(
         table, "defer", with_a_request,
         [](subject& s) {
             s->scope->defer(fallible_callback{{s->tally, 2}});
         },
         live(2, 1));
-    sweep(
+    sweep_request(
         table, "subscribe for a request", with_a_request,
         [](subject& s) {
             if (s->happens.subscribe(*s->scope, [value = tracked_value<true>(s->tally, 2)](int) {}) !=
@@ -156,7 +159,7 @@ TEST_CASE("a request that gets no memory does not begin, and one in which someth
                 throw std::logic_error("there is room");
         },
         live(2, 1));
-    sweep(
+    sweep_request(
         table, "a whole request", without_a_request,
         [](subject& s) {
             request_scope request{s->pool};
@@ -172,7 +175,7 @@ TEST_CASE("a request that gets no memory does not begin, and one in which someth
             request.cancel();
         },
         [](const subject&, const sweep_step&) {});
-    sweep_safe(
+    sweep_request_safe(
         table, "tokens, cancelling and figures", "their memory is the request's first block", with_a_request,
         [](subject& s) {
             s->token.emplace(s->scope->keep_alive());
@@ -185,7 +188,7 @@ TEST_CASE("a request that gets no memory does not begin, and one in which someth
             if (s->scope->find<tracked_value<true>>() == nullptr) throw std::logic_error("it is attached");
         },
         live(1, 1));
-    sweep_safe(
+    sweep_request_safe(
         table, "the end of a request", "it only gives back", with_a_request,
         [](subject& s) {
             s->token.emplace(s->scope->keep_alive());

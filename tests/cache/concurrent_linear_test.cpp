@@ -3,9 +3,9 @@
 // shard. Calls that go from shard to shard (clear, size, stats, erase_if, purge_expired, next_deadline and the changes
 // of bounds) take effect in each at a moment of its own, as documented: the model takes them in steps.
 #include "tools/catch.hpp"
+#include "tools/history_check.hpp"
 #include "tools/history_jitter.hpp"
 #include "tools/history_run.hpp"
-#include "tools/proof.hpp"
 #include "tools/random.hpp"
 
 #include <plateau/cache.hpp>
@@ -704,23 +704,7 @@ public:
 
 template <class Trial>
 void check_histories(std::string_view name, const setting& s) {
-    std::uint64_t overlapping = 0;
-    std::uint64_t out_of_order = 0;
-    std::uint64_t histories = 0;
-    for (const auto& [threads, calls] : {std::pair<std::size_t, std::size_t>{2, 5}, {3, 4}}) {
-        const history_plan plan{name, threads, calls, 10'000 * proof_scale()};
-        const auto report = run_histories<Trial>(plan, [&](random_source&) { return std::make_unique<Trial>(s); });
-        print_rate(plan, report);
-        INFO(report.first_refused);
-        CHECK(report.refused == 0);
-        overlapping += report.overlapping;
-        out_of_order += report.out_of_order;
-        histories += report.histories;
-    }
-    CHECK(overlapping > histories / 20);
-    CHECK(out_of_order > 0);
-    proof_count("cache", "histories", histories);
-    proof_count("cache", "histories with calls at the same time", overlapping);
+    plateau_test::check_histories<Trial>({.room = "cache"}, name, s);
 }
 
 using calls = std::vector<std::pair<verb, unsigned>>;

@@ -171,6 +171,7 @@ TEST_CASE("more errors than are kept are counted", "[channel][unit]") {
     job.start(loop);
     loop.run();
     CHECK(job.errors().size() == 8);
+    CHECK(job.error() == job.errors().front());
     CHECK(job.stats().errors == 20);
     CHECK(wait_for(job).thrown == 0);
 }

@@ -2,9 +2,9 @@
 // What threads are answered by a shared queue is what one thread could have been answered by a ring whose calls take
 // two steps each, as documented: a place is claimed, then written or read; the tail is closed, then the head.
 #include "tools/catch.hpp"
+#include "tools/history_check.hpp"
 #include "tools/history_jitter.hpp"
 #include "tools/history_run.hpp"
-#include "tools/proof.hpp"
 #include "tools/random.hpp"
 
 #include <plateau/channel/bounded_queue.hpp>
@@ -210,24 +210,7 @@ private:
     int numbers_ = 0;
 };
 
-template <class Trial>
-void check_histories(std::string_view name, const setting& s) {
-    std::uint64_t overlapping = 0, out_of_order = 0, histories = 0;
-    for (const auto& [threads, calls] : {std::pair<std::size_t, std::size_t>{2, 6}, {3, 4}}) {
-        const history_plan plan{name, threads, calls, 17'000 * proof_scale()};
-        const auto report = run_histories<Trial>(plan, [&](random_source&) { return std::make_unique<Trial>(s); });
-        print_rate(plan, report);
-        INFO(report.first_refused);
-        CHECK(report.refused == 0);
-        overlapping += report.overlapping;
-        out_of_order += report.out_of_order;
-        histories += report.histories;
-    }
-    CHECK(overlapping > histories / 20);
-    CHECK(out_of_order > 0);
-    proof_count("channel", "histories", histories);
-    proof_count("channel", "histories with calls at the same time", overlapping);
-}
+const history_check queues{.room = "channel", .histories = 17'000, .shapes = {{2, 6}, {3, 4}}};
 
 /// A pop that puts the item back behind the others, and pops again: what is between them shows.
 class two_calls_trial : public queue_trial<jittered_sync> {
@@ -246,17 +229,18 @@ public:
 
 TEST_CASE("threads that share a queue see one ring", "[channel][linear]") {
     INFO(random_source::repeat());
-    check_histories<queue_trial<jittered_sync>>("one slot", {.slots = 1});
-    check_histories<queue_trial<jittered_sync>>("two slots", {.slots = 2});
-    check_histories<queue_trial<jittered_sync>>("three slots, ends", {.slots = 3, .ends = 10});
-    check_histories<queue_trial<jittered_sync>>("one slot, ends", {.slots = 1, .ends = 10});
+    check_histories<queue_trial<jittered_sync>>(queues, "one slot", setting{.slots = 1});
+    check_histories<queue_trial<jittered_sync>>(queues, "two slots", setting{.slots = 2});
+    check_histories<queue_trial<jittered_sync>>(queues, "three slots, ends", setting{.slots = 3, .ends = 10});
+    check_histories<queue_trial<jittered_sync>>(queues, "one slot, ends", setting{.slots = 1, .ends = 10});
 }
 
 TEST_CASE("threads that share a queue of bounded bytes see one ring", "[channel][linear]") {
     INFO(random_source::repeat());
-    check_histories<queue_trial<jittered_sync>>("three slots, four units", {.slots = 3, .max_weight = 4});
-    check_histories<queue_trial<jittered_sync>>("three slots, five units, ends",
-                                                {.slots = 3, .max_weight = 5, .ends = 10});
+    check_histories<queue_trial<jittered_sync>>(queues, "three slots, four units",
+                                                setting{.slots = 3, .max_weight = 4});
+    check_histories<queue_trial<jittered_sync>>(queues, "three slots, five units, ends",
+                                                setting{.slots = 3, .max_weight = 5, .ends = 10});
 }
 
 TEST_CASE("a pop made of three calls is told from that of the queue", "[channel][linear]") {

@@ -272,6 +272,25 @@ TEST_CASE("a pool holds what its ceiling says, and allocates nothing after its c
     CHECK(seen.calls == 0);
 }
 
+TEST_CASE("plain functions are tasks, and hear of errors", "[channel][unit]") {
+    static std::atomic<int> runs, errors;
+    runs = errors = 0;
+    struct plain {
+        static void task() { runs.fetch_add(1); }
+        static void failing() { throw std::runtime_error("heard"); }
+        static void on_error(std::exception_ptr) noexcept { errors.fetch_add(1); }
+    };
+    {
+        plateau::worker_pool pool{{.threads = 1}, plain::on_error};
+        CHECK(pool.submit(plain::task));
+        CHECK(pool.submit(&plain::task));
+        CHECK(pool.submit_for(plain::failing, std::chrono::seconds(1)));
+        while (!pool.try_submit(plain::task)) std::this_thread::yield();
+    }
+    CHECK(runs == 3);
+    CHECK(errors == 1);
+}
+
 TEST_CASE("the construction of a pool that fails leaves nothing behind", "[channel][alloc]") {
     fault_table table("channel");
     const auto nothing = [] { return 0; };

@@ -33,17 +33,11 @@ namespace {
 enum class refusal : unsigned char { none, full };
 using outcome = plateau::result<throwing_value, refusal>;
 
-template <class Make, class Operation, class Check>
-void sweep(fault_table& table, std::string_view name, Make make, Operation operation, Check check) {
-    CAPTURE(name);
-    table.add(name, sweep_faults(fault::any, make, operation, check));
-}
 /// What neither allocates nor calls anybody who could fail.
 template <class Operation>
 void sweep_safe(fault_table& table, std::string_view name, std::string_view why, Operation operation) {
-    table.nothing_fails(name, why);
-    sweep(
-        table, name, [] { return 0; }, [&](int&) { operation(); },
+    plateau_test::sweep_safe(
+        table, name, why, [] { return 0; }, [&](int&) { operation(); },
         [](int, const sweep_step& step) { CHECK_FALSE(step.threw); });
 }
 

@@ -21,11 +21,6 @@ using plateau::time_point;
 
 namespace {
 
-template <class Gate>
-void until_queued(const Gate& door, std::uint64_t count) {
-    while (door.stats().queued != count) std::this_thread::yield();
-}
-
 struct drain_note {
     std::optional<plateau::drain_result>* into;
     void operator()(plateau::drain_result r) const noexcept { into->emplace(r); }

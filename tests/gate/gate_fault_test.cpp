@@ -31,16 +31,14 @@ struct doors {
 
 template <class Operation>
 void sweep_safe(fault_table& table, std::string_view name, std::string_view why, Operation operation) {
-    CAPTURE(name);
-    table.nothing_fails(name, why);
-    table.add(name, sweep_faults(
-                        fault::any, [] { return doors{}; }, [&](doors& on) { operation(*on.door, *on.clock); },
-                        [](const doors& on, const sweep_step& step) {
-                            CHECK_FALSE(step.threw);
-                            CHECK(on.door->stats().in_flight == 0);
-                            CHECK(on.door->stats().bytes == 0);
-                            on.door->check_invariants();
-                        }));
+    plateau_test::sweep_safe(
+        table, name, why, [] { return doors{}; }, [&](doors& on) { operation(*on.door, *on.clock); },
+        [](const doors& on, const sweep_step& step) {
+            CHECK_FALSE(step.threw);
+            CHECK(on.door->stats().in_flight == 0);
+            CHECK(on.door->stats().bytes == 0);
+            on.door->check_invariants();
+        });
 }
 void must(bool holds) {
     if (!holds) throw std::logic_error("a gate answered wrongly while memory was short");

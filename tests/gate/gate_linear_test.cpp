@@ -2,9 +2,9 @@
 // What threads are answered by a gate is what one thread could have been answered. Calls that take effect at several
 // moments (who gives up first decides and then leaves, a drain first shuts and then sends away) are taken in steps.
 #include "tools/catch.hpp"
+#include "tools/history_check.hpp"
 #include "tools/history_jitter.hpp"
 #include "tools/history_run.hpp"
-#include "tools/proof.hpp"
 #include "tools/random.hpp"
 
 #include <plateau/clock.hpp>
@@ -353,27 +353,7 @@ public:
     }
 };
 
-template <class Trial>
-void check_histories(std::string_view name, const setting& s, std::uint64_t count) {
-    std::uint64_t overlapping = 0, out_of_order = 0, histories = 0;
-    for (const auto& [threads, calls] : {std::pair<std::size_t, std::size_t>{2, 5}, {3, 4}}) {
-        const history_plan plan{name, threads, calls, count * proof_scale()};
-        const auto report = run_histories<Trial>(plan, [&](random_source&) { return std::make_unique<Trial>(s); });
-        print_rate(plan, report);
-        INFO(report.first_refused);
-        CHECK(report.refused == 0);
-        overlapping += report.overlapping;
-        out_of_order += report.out_of_order;
-        histories += report.histories;
-    }
-    // Without delays inside it is up to the machine whether calls meet at all.
-    if (!std::is_same_v<Trial, gate_trial<plateau::default_sync>>) {
-        CHECK(overlapping > histories / 20);
-        CHECK(out_of_order > 0);
-    }
-    proof_count("gate", "histories", histories);
-    proof_count("gate", "histories with calls at the same time", overlapping);
-}
+const history_check gates{.room = "gate", .histories = 20'000};
 
 const std::vector<std::pair<verb, unsigned>> in_and_out{{verb::try_admit, 6}, {verb::release, 4}, {verb::stats, 2}};
 const std::vector<std::pair<verb, unsigned>> with_drain{
@@ -386,22 +366,26 @@ const std::vector<std::pair<verb, unsigned>> with_both{
 
 TEST_CASE("threads that come and go without waiting see one count and one budget", "[gate][linear]") {
     INFO(random_source::repeat());
-    check_histories<gate_trial<jittered_sync>>("one place", {{.limit = 1}, in_and_out}, 20'000);
-    check_histories<gate_trial<jittered_sync>>("two places", {{.limit = 2}, in_and_out}, 20'000);
-    check_histories<gate_trial<jittered_sync>>("two places, drained", {{.limit = 2}, with_drain}, 20'000);
+    check_histories<gate_trial<jittered_sync>>(gates, "one place", setting{{.limit = 1}, in_and_out});
+    check_histories<gate_trial<jittered_sync>>(gates, "two places", setting{{.limit = 2}, in_and_out});
+    check_histories<gate_trial<jittered_sync>>(gates, "two places, drained", setting{{.limit = 2}, with_drain});
 }
 
 TEST_CASE("threads that wait in the queue see one queue", "[gate][linear]") {
     INFO(random_source::repeat());
-    check_histories<gate_trial<jittered_sync>>("a queue of two", {{.limit = 1, .max_queue = 2}, with_queue}, 20'000);
-    check_histories<gate_trial<jittered_sync>>("a queue of one", {{.limit = 2, .max_queue = 1}, with_queue}, 20'000);
-    check_histories<gate_trial<jittered_sync>>("a queue, drained", {{.limit = 1, .max_queue = 2}, with_both}, 20'000);
+    check_histories<gate_trial<jittered_sync>>(gates, "a queue of two",
+                                               setting{{.limit = 1, .max_queue = 2}, with_queue});
+    check_histories<gate_trial<jittered_sync>>(gates, "a queue of one",
+                                               setting{{.limit = 2, .max_queue = 1}, with_queue});
+    check_histories<gate_trial<jittered_sync>>(gates, "a queue, drained",
+                                               setting{{.limit = 1, .max_queue = 2}, with_both});
 }
 
 TEST_CASE("the same without delays inside the gate", "[gate][linear]") {
     INFO(random_source::repeat());
-    check_histories<gate_trial<plateau::default_sync>>("as shipped", {{.limit = 2, .max_queue = 2}, with_queue},
-                                                       10'000);
+    const history_check few{.room = "gate", .delayed = false};
+    check_histories<gate_trial<plateau::default_sync>>(few, "as shipped",
+                                                       setting{{.limit = 2, .max_queue = 2}, with_queue});
 }
 
 TEST_CASE("a gate that looks before it lets in is told from one that does both at once", "[gate][linear]") {

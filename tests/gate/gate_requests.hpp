@@ -9,10 +9,12 @@
 
 #include <coroutine>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <exception>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -68,6 +70,12 @@ std::vector<std::unique_ptr<request>> line_up(Gate& door, std::size_t count, std
         door.admit_then(line.back()->node, {.bytes = bytes});
     }
     return line;
+}
+
+/// Until so many wait: what another thread does is waited for, and not timed.
+template <class Gate>
+void until_queued(const Gate& door, std::uint64_t count) {
+    while (door.stats().queued != count) std::this_thread::yield();
 }
 
 /// A loop of one thread.

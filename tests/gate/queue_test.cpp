@@ -23,12 +23,6 @@ using plateau::time_point;
 
 namespace {
 
-/// Until so many wait: what another thread does is waited for, and not timed.
-template <class Gate>
-void until_queued(const Gate& door, std::uint64_t count) {
-    while (door.stats().queued != count) std::this_thread::yield();
-}
-
 /// Does something of the test's when it is asked for the time, for the `countdown`th time.
 struct eventful_clock {
     struct plan {

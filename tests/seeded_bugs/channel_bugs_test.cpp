@@ -2,6 +2,7 @@
 // Defects of the queue: each is one member function of it, with one thing wrong.
 #include "channel/queue_checks.hpp"
 #include "channel/queue_scenes.hpp"
+#include "seeded_bugs/explored_bug.hpp"
 #include "seeded_bugs/planted_bug.hpp"
 #include "tools/catch.hpp"
 
@@ -44,15 +45,6 @@ struct forgets_the_newcomer : by_weight {};
 struct wakes_before_the_mark : plateau::queue_policies {};
 struct knows_no_line : by_weight {};
 struct never_leaves_the_line : by_weight {};
-
-template <class Scenario>
-void explore_into(shared_check& check, const char* name, Scenario scenario, unsigned preemptions = 2) {
-    for (const explore_mode mode : {explore_mode::sequential, explore_mode::weak}) {
-        const explore_report report =
-            explore({.name = name, .preemptions = preemptions, .mode = mode, .stale = 1}, scenario);
-        check.expect(!report.failed, report.failure);
-    }
-}
 
 constexpr const char* edges = "channel: nobody sleeps at an edge of the queue beside what it waits for";
 constexpr const char* ends = "channel: a close loses no item that was taken in, and an abort leaves none";
@@ -146,34 +138,50 @@ template <>
 void numbers<never_leaves_the_line>::leave_line(const std::size_t*) noexcept {}
 
 TEST_CASE("defects at the edges of the queue are noticed", "[channel][seeded]") {
-    expect_killed({"F7", "a consumer sleeps though its announcement shows an item", edges, stuck,
-                   [](shared_check& check) { explore_into(check, "seeded 1", one_slot<sleeps_beside_an_item>); }});
-    expect_killed({"F7", "a producer sleeps though its announcement shows room", edges, stuck,
-                   [](shared_check& check) { explore_into(check, "seeded 2", one_slot<sleeps_beside_room>); }});
-    expect_killed({"F5", "an item is published without an order", edges, "nothing orders that",
-                   [](shared_check& check) { explore_into(check, "seeded 3", one_slot<publishes_relaxed>); }});
     expect_killed(
-        {"F7", "a consumer that was woken and ends keeps the wake to itself", passing, stuck, [](shared_check& check) {
-             explore_into(check, "seeded 4", woken_consumer_ends<keeps_an_item_to_itself>, 1);
+        {"F7", "a consumer sleeps though its announcement shows an item", edges, stuck, [](shared_check& check) {
+             explore_into(check, {.name = "seeded 1", .preemptions = 2, .stale = 1}, one_slot<sleeps_beside_an_item>);
+         }});
+    expect_killed({"F7", "a producer sleeps though its announcement shows room", edges, stuck, [](shared_check& check) {
+                       explore_into(check, {.name = "seeded 2", .preemptions = 2, .stale = 1},
+                                    one_slot<sleeps_beside_room>);
+                   }});
+    expect_killed(
+        {"F5", "an item is published without an order", edges, "nothing orders that", [](shared_check& check) {
+             explore_into(check, {.name = "seeded 3", .preemptions = 2, .stale = 1}, one_slot<publishes_relaxed>);
          }});
     expect_killed(
-        {"F7", "a producer that was woken and ends keeps the wake to itself", passing, "no thread makes progress",
-         [](shared_check& check) { explore_into(check, "seeded 5", woken_producer_ends<keeps_room_to_itself>, 1); }});
+        {"F7", "a consumer that was woken and ends keeps the wake to itself", passing, stuck, [](shared_check& check) {
+             explore_into(check, {.name = "seeded 4", .preemptions = 1, .stale = 1},
+                          woken_consumer_ends<keeps_an_item_to_itself>);
+         }});
+    expect_killed({"F7", "a producer that was woken and ends keeps the wake to itself", passing,
+                   "no thread makes progress", [](shared_check& check) {
+                       explore_into(check, {.name = "seeded 5", .preemptions = 1, .stale = 1},
+                                    woken_producer_ends<keeps_room_to_itself>);
+                   }});
 }
 
 TEST_CASE("defects at the end of the queue are noticed", "[channel][seeded]") {
     expect_killed(
-        {"F8", "the head is closed before the tail", ends, "what was taken in came out",
-         [](shared_check& check) { explore_into(check, "seeded 6", close_meets_push<closes_the_head_first>); }});
+        {"F8", "the head is closed before the tail", ends, "what was taken in came out", [](shared_check& check) {
+             explore_into(check, {.name = "seeded 6", .preemptions = 2, .stale = 1},
+                          close_meets_push<closes_the_head_first>);
+         }});
     expect_killed({"F7", "an end is not told to those who wait for room", ends, stuck, [](shared_check& check) {
-                       explore_into(check, "seeded 7", close_meets_full<closes_for_consumers>);
+                       explore_into(check, {.name = "seeded 7", .preemptions = 2, .stale = 1},
+                                    close_meets_full<closes_for_consumers>);
                    }});
     expect_killed(
-        {"F8", "a closed head is read without an order", ends, "what was taken in came out",
-         [](shared_check& check) { explore_into(check, "seeded 8", close_meets_push<believes_an_old_tail>); }});
-    expect_killed(
-        {"F11", "an abort leaves the item that is being written", ends, "every item has ended",
-         [](shared_check& check) { explore_into(check, "seeded 9", abort_meets_all<leaves_the_unwritten>); }});
+        {"F8", "a closed head is read without an order", ends, "what was taken in came out", [](shared_check& check) {
+             explore_into(check, {.name = "seeded 8", .preemptions = 2, .stale = 1},
+                          close_meets_push<believes_an_old_tail>);
+         }});
+    expect_killed({"F11", "an abort leaves the item that is being written", ends, "every item has ended",
+                   [](shared_check& check) {
+                       explore_into(check, {.name = "seeded 9", .preemptions = 2, .stale = 1},
+                                    abort_meets_all<leaves_the_unwritten>);
+                   }});
 }
 
 TEST_CASE("defects of the bounds of the queue are noticed", "[channel][seeded]") {

@@ -2,6 +2,7 @@
 // Defects of gates: those that others have shipped, and those that this design invites.
 #include "gate/gate_checks.hpp"
 #include "gate/gate_scenarios.hpp"
+#include "seeded_bugs/explored_bug.hpp"
 #include "seeded_bugs/planted_bug.hpp"
 #include "tools/catch.hpp"
 
@@ -33,16 +34,6 @@ struct shrinks_without_a_word : plateau::gate_policies {
 
 struct loses_what_it_took_for_a_leaver : explored_gate {};
 struct gives_back_before_it_looks : explored_gate {};
-
-template <class Scenario>
-void explore_into(shared_check& check, const char* name, Scenario scenario) {
-    for (const explore_mode mode : {explore_mode::sequential, explore_mode::weak}) {
-        explore_options bounds{.name = name, .stale = 1};
-        bounds.mode = mode;
-        const explore_report report = explore(bounds, scenario);
-        check.expect(!report.failed, report.failure);
-    }
-}
 
 }  // namespace
 
@@ -136,7 +127,8 @@ TEST_CASE("defects of who comes in are noticed", "[gate][seeded]") {
     expect_killed({"F6", "the bounds are looked at before a permit is added, and not while",
                    "gate: attempts are refused for want of a place, and for nothing else", "no more is declared",
                    [](shared_check& check) {
-                       explore_into(check, "seeded: attempts", gate_scenes::attempts_are_exact<looks_then_goes_in>);
+                       explore_into(check, {.name = "seeded: attempts", .stale = 1},
+                                    gate_scenes::attempts_are_exact<looks_then_goes_in>);
                    }});
     expect_killed({"F8", "newcomers pass who waits", "gate: a newcomer does not pass a request that waits",
                    "a light newcomer", nobody_passes_who_waits<passes_who_waits>});
@@ -148,25 +140,25 @@ TEST_CASE("defects of waking are noticed", "[gate][seeded]") {
     expect_killed({"F7", "who announces himself does not look again",
                    "gate: a thread in the queue meets release, cancel, deadline and changed bounds",
                    "no runnable thread", [](shared_check& check) {
-                       explore_into(check, "seeded: second look",
+                       explore_into(check, {.name = "seeded: second look", .stale = 1},
                                     gate_scenes::thread_meets<sleeps_without_a_second_look, gate_scenes::release>);
                    }});
     expect_killed({"F7", "who leaves the queue does not wake those behind him",
                    "gate: a heavy request gives up in every way while a permit comes back", "who fits goes on",
                    [](shared_check& check) {
-                       explore_into(check, "seeded: leaver",
+                       explore_into(check, {.name = "seeded: leaver", .stale = 1},
                                     gate_scenes::heavy_then_light<leaves_without_a_word, gate_scenes::cancel>);
                    }});
     expect_killed({"F7", "a raised limit wakes nobody",
                    "gate: a thread in the queue meets release, cancel, deadline and changed bounds",
                    "no runnable thread", [](shared_check& check) {
-                       explore_into(check, "seeded: limit",
+                       explore_into(check, {.name = "seeded: limit", .stale = 1},
                                     gate_scenes::thread_meets<raises_without_a_word, gate_scenes::shrink>);
                    }});
     expect_killed({"F7", "a gate that opens again forgets who waits",
                    "gate: a drain meets the last permit, a waiter and the opening of the gate", "who waits is let in",
                    [](shared_check& check) {
-                       explore_into(check, "seeded: resume",
+                       explore_into(check, {.name = "seeded: resume", .stale = 1},
                                     gate_scenes::resume_lets_in_who_waits<resumes_without_a_word>);
                    }});
     expect_killed({"F7", "bytes that are given back early wake nobody",
@@ -178,14 +170,14 @@ TEST_CASE("defects of permits are noticed", "[gate][seeded]") {
     expect_killed({"F2", "a permit that was taken for a leaver is lost",
                    "gate: a heavy request gives up in every way while a permit comes back", "who fits goes on",
                    [](shared_check& check) {
-                       explore_into(check, "seeded: lost permit",
+                       explore_into(check, {.name = "seeded: lost permit", .stale = 1},
                                     gate_scenes::heavy_then_light<loses_what_it_took_for_a_leaver,
                                                                   gate_scenes::release | gate_scenes::cancel>);
                    }});
     expect_killed({"F10", "a permit is given back before the queue is looked into",
                    "gate: the end of a gate meets permits that come back and waiters that leave", "after its end",
                    [](shared_check& check) {
-                       explore_into(check, "seeded: early return",
+                       explore_into(check, {.name = "seeded: early return", .stale = 1},
                                     gate_scenes::end_meets<gives_back_before_it_looks, gate_scenes::release>);
                    }});
 }

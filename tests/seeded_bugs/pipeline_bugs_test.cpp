@@ -3,6 +3,7 @@
 #include "channel/pipeline_checks.hpp"
 #include "channel/pipeline_scenes.hpp"
 #include "channel/stream_checks.hpp"
+#include "seeded_bugs/explored_bug.hpp"
 #include "seeded_bugs/planted_bug.hpp"
 #include "tools/catch.hpp"
 
@@ -65,15 +66,6 @@ struct closes_for_one : explored_sync {};
 struct keeps_the_room : explored_pool {};
 struct counts_no_pops : explored_sync {};
 struct saves_up : streams::by_hand {};
-
-template <class Scenario>
-void explore_into(shared_check& check, const char* name, Scenario scenario, unsigned preemptions = 1) {
-    for (const explore_mode mode : {explore_mode::sequential, explore_mode::weak}) {
-        const explore_report report =
-            explore({.name = name, .preemptions = preemptions, .mode = mode, .stale = 1}, scenario);
-        check.expect(!report.failed, report.failure);
-    }
-}
 
 constexpr const char* failures =
     "channel: an error at any place and item ends every stage and destroys what is in flight";
@@ -196,12 +188,13 @@ TEST_CASE("defects of a pipeline's end are noticed", "[channel][seeded]") {
     expect_killed({"F7", "a stage that pauses forgets a signal that came meanwhile",
                    "channel: a pipeline on two threads ends when nothing of it runs, in every interleaving", stuck,
                    [](shared_check& check) {
-                       explore_into(check, "seeded pipeline 1",
+                       explore_into(check, {.name = "seeded pipeline 1", .preemptions = 1, .stale = 1},
                                     a_pipeline_ends<forgetful_pipeline, 0, 2, meets::nothing>);
                    }});
     expect_killed({"F3", "an event wakes those who wait after they may have seen it",
                    "channel: an event may be gone as soon as it was seen", "after its end", [](shared_check& check) {
-                       explore_into(check, "seeded pipeline 2", an_event_ends_with_its_waiter<wakes_after_the_end>);
+                       explore_into(check, {.name = "seeded pipeline 2", .preemptions = 1, .stale = 1},
+                                    an_event_ends_with_its_waiter<wakes_after_the_end>);
                    }});
 }
 
@@ -218,13 +211,16 @@ TEST_CASE("defects of a pipeline's order and bounds are noticed", "[channel][see
 }
 
 TEST_CASE("defects of the pool and of the stream are noticed", "[channel][seeded]") {
-    expect_killed(
-        {"F7", "the end is told to one of those who wait for work",
-         "channel: posted work runs once, and whoever saw that ends the queue", stuck,
-         [](shared_check& check) { explore_into(check, "seeded pipeline 3", posted_work_runs_once<closes_for_one>); }});
+    expect_killed({"F7", "the end is told to one of those who wait for work",
+                   "channel: posted work runs once, and whoever saw that ends the queue", stuck,
+                   [](shared_check& check) {
+                       explore_into(check, {.name = "seeded pipeline 3", .preemptions = 1, .stale = 1},
+                                    posted_work_runs_once<closes_for_one>);
+                   }});
     expect_killed({"F7", "a place that becomes free is told to nobody",
                    "channel: what a pool takes it runs, whoever ends it", stuck, [](shared_check& check) {
-                       explore_into(check, "seeded pipeline 4", what_a_pool_takes_it_runs<keeps_the_room>);
+                       explore_into(check, {.name = "seeded pipeline 4", .preemptions = 1, .stale = 1},
+                                    what_a_pool_takes_it_runs<keeps_the_room>);
                    }});
     expect_killed({"F7", "a place that was taken and came back looks as if it had never left",
                    "channel: a place of a pool has one owner", "place", [](shared_check& check) {

@@ -3,6 +3,7 @@
 // twice, or never.
 #include "arena/scope_checks.hpp"
 #include "arena/scope_scenarios.hpp"
+#include "seeded_bugs/explored_bug.hpp"
 #include "seeded_bugs/planted_bug.hpp"
 #include "support/subscription_checks.hpp"
 #include "support/subscription_scenarios.hpp"
@@ -47,14 +48,6 @@ struct looks_then_leaves : explored_scopes {
 struct leaves_unordered : explored_scopes {
     struct sync : explored_sync {};
 };
-
-template <class Scenario>
-void explore_into(shared_check& check, const char* name, Scenario scenario) {
-    for (const explore_mode mode : {explore_mode::sequential, explore_mode::weak}) {
-        const explore_report report = explore({.name = name, .mode = mode}, scenario);
-        check.expect(!report.failed, report.failure);
-    }
-}
 
 }  // namespace
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Defects of those who watch: books that hide a mistake, points that hide a leak, judges that convict for a burst.
+#include "seeded_bugs/explored_bug.hpp"
 #include "seeded_bugs/planted_bug.hpp"
 #include "tools/catch.hpp"
 #include "watch/judge_checks.hpp"
@@ -59,14 +60,6 @@ struct judges_by_least_squares {
         return found;
     }
 };
-
-template <class Scenario>
-void explore_into(shared_check& check, const char* name, Scenario scenario) {
-    for (const explore_mode mode : {explore_mode::sequential, explore_mode::weak}) {
-        const explore_report report = explore({.name = name, .mode = mode}, scenario);
-        check.expect(!report.failed, report.failure);
-    }
-}
 
 }  // namespace
 

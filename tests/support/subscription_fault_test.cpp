@@ -42,20 +42,6 @@ struct listened {
     }
 };
 
-/// Sweeps an operation over subjects, and enters it in a table.
-template <class Make, class Operation, class Check>
-void sweep(fault_table& table, std::string_view name, Make make, Operation operation, Check check) {
-    CAPTURE(name);
-    table.add(name, sweep_faults(fault::any, make, operation, check));
-}
-
-template <class Make, class Operation, class Check>
-void sweep_safe(fault_table& table, std::string_view name, std::string_view why, Make make, Operation operation,
-                Check check) {
-    table.nothing_fails(name, why);
-    sweep(table, name, make, operation, check);
-}
-
 }  // namespace
 
 TEST_CASE("an event that gets no memory, or whose listener cannot be moved, is the event that it was",

@@ -3,6 +3,7 @@
 /// noticed, and so is one that begins to allocate or to call its user.
 #pragma once
 
+#include "tools/catch.hpp"
 #include "tools/fault_sweep.hpp"
 #include "tools/proof.hpp"
 
@@ -86,5 +87,20 @@ private:
     std::uint64_t injected_ = 0;  // points in each mode
     std::map<std::string, row, std::less<>> rows_;
 };
+
+/// Sweeps an operation over subjects, and enters it in a table.
+template <class Make, class Operation, class Check>
+void sweep(fault_table& table, std::string_view name, Make make, Operation operation, Check check) {
+    CAPTURE(name);
+    table.add(name, sweep_faults(fault::any, make, operation, check));
+}
+
+/// The same for what neither allocates nor calls anybody who could fail, for this reason.
+template <class Make, class Operation, class Check>
+void sweep_safe(fault_table& table, std::string_view name, std::string_view why, Make make, Operation operation,
+                Check check) {
+    table.nothing_fails(name, why);
+    sweep(table, name, make, operation, check);
+}
 
 }  // namespace plateau_test

@@ -35,21 +35,6 @@ void refused_option(Call call) {
     } catch (const std::invalid_argument&) {}
 }
 
-/// Sweeps an operation over subjects, and enters it in a table.
-template <class Make, class Operation, class Check>
-void sweep(fault_table& table, std::string_view name, Make make, Operation operation, Check check) {
-    CAPTURE(name);
-    table.add(name, sweep_faults(fault::any, make, operation, check));
-}
-
-/// The same for what has no fault point.
-template <class Make, class Operation, class Check>
-void sweep_safe(fault_table& table, std::string_view name, std::string_view why, Make make, Operation operation,
-                Check check) {
-    table.nothing_fails(name, why);
-    sweep(table, name, make, operation, check);
-}
-
 /// Where text goes: it allocates, and may refuse for a reason of its own.
 struct fallible_sink {
     std::string text;

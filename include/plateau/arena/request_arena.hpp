@@ -241,8 +241,9 @@ public:
 
     // ---- going back
 
-    /// Returns: this moment. Loops of `mark` and `rewind` may be nested four deep; in deeper ones `rewind` may refuse
-    /// marks of the loops in between.
+    /// Returns: this moment. Loops of `mark` and `rewind` may be nested four deep. What the arena remembers of marks
+    /// that are dead is bounded: in deeper ones, and where a mark is used again after many nested loops, `rewind` may
+    /// refuse one that is still good.
     [[nodiscard]] checkpoint mark() const noexcept {
         checkpoint here;
         here.arena_ = this;
@@ -343,8 +344,10 @@ private:
     template <class T>
     using cell_of = std::conditional_t<std::is_trivially_destructible_v<T>, bare_cell<T>, owned_cell<T>>;
 
+    /// One `alignas`: of two, g++ 12 takes the last, not the strictest.
     template <class T>
-    struct alignas(T) alignas(detail::arena_cleanup) array_cell : detail::arena_cleanup {
+    struct alignas(alignof(T) > alignof(detail::arena_cleanup) ? alignof(T) : alignof(detail::arena_cleanup)) array_cell
+        : detail::arena_cleanup {
         std::size_t count = 0;
     };
     template <class T>
@@ -579,7 +582,7 @@ private:
         std::uint64_t after;
         std::uint64_t until;
     };
-    static constexpr std::size_t max_forgotten = 4;
+    static constexpr std::size_t max_forgotten = 8;
 
     [[nodiscard]] bool still_valid(std::uint64_t serial) const noexcept {
         for (std::size_t i = 0; i < forgotten_count_; ++i)
@@ -591,12 +594,19 @@ private:
     void forget_marks_since(std::uint64_t serial) noexcept {
         if (serial == serial_) return;
         while (forgotten_count_ > 0 && forgotten_[forgotten_count_ - 1].after >= serial) --forgotten_count_;
-        if (forgotten_count_ == max_forgotten) {
-            forgotten_[0].until = forgotten_[1].until;
-            for (std::size_t i = 2; i < max_forgotten; ++i) forgotten_[i - 1] = forgotten_[i];
-            --forgotten_count_;
-        }
+        if (forgotten_count_ == max_forgotten) join_forgotten();
         forgotten_[forgotten_count_++] = {serial, serial_};
+    }
+    /// Two ranges become one, and the marks between them are forgotten as well: where these are fewest, and youngest.
+    /// Of a loop that came and went, its own mark alone stands there.
+    PLATEAU_COLD void join_forgotten() noexcept {
+        std::size_t best = 1;
+        const auto between = [this](std::size_t i) { return forgotten_[i].after - forgotten_[i - 1].until; };
+        for (std::size_t i = 2; i < forgotten_count_; ++i)
+            if (between(i) <= between(best)) best = i;
+        forgotten_[best - 1].until = forgotten_[best].until;
+        for (std::size_t i = best + 1; i < forgotten_count_; ++i) forgotten_[i - 1] = forgotten_[i];
+        --forgotten_count_;
     }
 
     [[nodiscard]] std::size_t bytes_at_most() const noexcept {

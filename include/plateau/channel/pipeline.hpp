@@ -180,6 +180,8 @@ public:
     /// Effects: the source is not asked again; what it gave is finished.
     void close() noexcept { core_.close(); }
 
+    /// The first error, or none; after the end.
+    [[nodiscard]] failure error() const noexcept { return errors().empty() ? failure() : errors().front(); }
     /// All errors, the first one first; after the end.
     [[nodiscard]] std::span<const failure> errors() const noexcept PLATEAU_LIFETIMEBOUND { return core_.errors(); }
 

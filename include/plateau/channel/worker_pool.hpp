@@ -158,7 +158,7 @@ public:
     template <class F>
     submit_result try_submit(F&& task) {
         return with(std::forward<F>(task), [&](auto& own) {
-            auto done = submission<F>{this, &own}.attempt();
+            auto done = submission<std::decay_t<F>>{this, &own}.attempt();
             return told(done ? *done : submit_result(submit_reason::full));
         });
     }
@@ -287,8 +287,9 @@ private:
             if constexpr (called && !std::is_same_v<H, clock_type>) {
                 static_assert(std::is_nothrow_invocable_v<H&, std::exception_ptr>,
                               "plateau: a worker_pool's on_error(std::exception_ptr) is noexcept");
-                object_ = new H(handler);
-                calls_ = &calls_of<H>;
+                using held = std::decay_t<H>;  // of a function, its address
+                object_ = new held(handler);
+                calls_ = &calls_of<held>;
             }
         }
 
@@ -354,12 +355,12 @@ private:
     /// Calls `use` with an object of the task's own type: the caller's where he gave it away, a copy where he did not.
     template <class F, class Use>
     submit_result with(F&& task, Use use) {
-        if constexpr (!std::is_constructible_v<std::remove_cvref_t<F>, F>) {
-            static_assert(std::is_copy_constructible_v<std::remove_cvref_t<F>>,
+        if constexpr (!std::is_constructible_v<std::decay_t<F>, F>) {
+            static_assert(std::is_copy_constructible_v<std::decay_t<F>>,
                           "plateau: a task that is not given away is copied, and this one cannot be: std::move it");
             return submit_result(submit_reason::full);
         } else if constexpr (std::is_lvalue_reference_v<F>) {
-            std::remove_cvref_t<F> copy(task);
+            std::decay_t<F> copy(task);
             return use(copy);
         } else {
             return use(task);
@@ -368,7 +369,7 @@ private:
     template <class F, class Token>
     submit_result wait(F&& task, const Token& stop, detail::patience_limit limit) {
         return with(std::forward<F>(task), [&](auto& own) {
-            submission<F> verb{this, &own};
+            submission<std::decay_t<F>> verb{this, &own};
             if (auto done = verb.attempt()) return told(*done);
             if (runs_here()) return told(submit_reason::full);
             return told(detail::wait_after_miss(verb, stop, *clock_, limit));

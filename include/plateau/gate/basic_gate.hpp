@@ -100,7 +100,9 @@ public:
     [[nodiscard]] auto async_admit(admit_options asked, executor_ref where) noexcept {
         return detail::wait_awaitable<admit_verb>(admit_verb(*block_, asked, block_->max_wait()), where);
     }
-    /// The same for a callback `f(admission) noexcept`.
+    /// The same for a callback `f(admission) noexcept`. On the inline executor it runs inside the call that lets it in;
+    /// one that gives its permit back at once lets the next in inside of itself, and so on down the queue: some 400
+    /// bytes of stack for each. Where many may wait, `where` is an executor that queues.
     template <class F>
     void admit_then(waiter<F, sync>& node, admit_options asked = {}, executor_ref where = inline_here) noexcept {
         detail::wait_then(node, admit_verb(*block_, asked, block_->max_wait()), where);
