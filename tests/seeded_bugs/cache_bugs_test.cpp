@@ -147,18 +147,20 @@ std::size_t core<std::uint64_t, std::uint64_t, forgets_the_outgrown_index>::ceil
     return larger(slab_type::bytes_for(slot_limit_ + counted_policies::outbox_slots), slab_.bytes());
 }
 
-/// A shard's part of a small bound is 0, and 0 is read as the option is.
+/// A shard has got nothing for its pins yet, and 0 is read as the option is.
 template <>
-std::size_t core<int, int, zero_pins_as_bytes>::pinned_limit() const noexcept {
-    return bounds_.max_pinned_bytes == 0 ? bounds_.max_bytes : bounds_.max_pinned_bytes;
+std::size_t core<int, int, zero_pins_as_bytes>::pin_shortage(std::uint32_t slot) const noexcept {
+    const std::size_t limit = bounds_.max_pinned_bytes == 0 ? bounds_.max_bytes : bounds_.max_pinned_bytes;
+    const std::size_t wanted = pinned_bytes_ + charge_of(slot);
+    return wanted > limit ? wanted - limit : 0;
 }
 
 /// A weight is kept in 32 bits, whatever it is.
 template <>
 void core<int, std::size_t, any_weight>::set_bounds() noexcept {
-    heaviest_ = bounds_.max_bytes < bounds_.max_entry_bytes ? bounds_.max_bytes : bounds_.max_entry_bytes;
-    slot_limit_ = bounds_.max_entries < max_slots ? bounds_.max_entries : max_slots;
-    real_limit_ = plateau::unlimited;
+    heaviest_ = smaller(bounds_.all_bytes, bounds_.max_entry_bytes);
+    slot_limit_ = smaller(bounds_.max_entries, max_slots);
+    set_share(bounds_.max_bytes);
 }
 
 /// An entry is over when its deadline has passed, not when it has come.

@@ -112,12 +112,15 @@ public:
         slab_type::slot_bytes + index_bytes_an_entry + order_type::bytes_an_entry;
     static constexpr std::size_t max_slots = (std::size_t{1} << order_type::slot_bits) - (std::size_t{1} << 16);
 
+    /// Where shards share a budget of bytes, `max_bytes` and `max_pinned_bytes` are what this one may use of it now
+    /// (`add_bytes`, `give_bytes`), and `all_bytes` is the whole.
     struct limits {
         std::size_t max_entries;
         std::size_t max_bytes;
+        std::size_t all_bytes;
+        std::size_t fair_bytes;  ///< of all_bytes: for how many entries this shard is laid out
         std::size_t max_entry_bytes;
         std::size_t max_pinned_bytes;
-        bool pins_follow_max_bytes;  ///< then `max_pinned_bytes` is not looked at
         unsigned reclaim_budget;
     };
 
@@ -131,7 +134,8 @@ public:
           verdicts_(judge),
           hash_(hash),
           equal_(equal) {
-        if (bounds.max_bytes != unlimited || bounds.max_entry_bytes != unlimited || pinned_limit() != unlimited)
+        if (bounds.max_bytes != unlimited || bounds.max_entry_bytes != unlimited ||
+            bounds.max_pinned_bytes != unlimited)
             slab_.add_weights(0);
         set_bounds();
     }
@@ -267,7 +271,7 @@ public:
         }
         // What a weigher said ahead of the first byte bound does not count: it is not kept, to be taken off again.
         const std::size_t charge = saturating_add(weighs() ? held : 0, entry_overhead);
-        if (closed_ || bounds_.max_entries == 0 || bounds_.max_bytes == 0) return refuse(cache_reason::over_budget);
+        if (closed_ || bounds_.max_entries == 0 || bounds_.all_bytes == 0) return refuse(cache_reason::over_budget);
         if (charge > heaviest_) return refuse(cache_reason::too_large);
         if (bounds_.max_bytes != unlimited && saturating_add(leaving, charge) > bounds_.max_bytes)
             return refuse(cache_reason::over_budget);
@@ -362,9 +366,69 @@ public:
         return apply_bounds();
     }
     /// Expects: weights are kept, or `max_bytes` is unlimited.
-    std::size_t set_max_bytes(std::size_t max_bytes) noexcept {
+    std::size_t set_max_bytes(std::size_t max_bytes, std::size_t all_bytes, std::size_t fair_bytes) noexcept {
         bounds_.max_bytes = max_bytes;
+        bounds_.all_bytes = all_bytes;
+        bounds_.fair_bytes = fair_bytes;
         return apply_bounds();
+    }
+    void set_max_pinned_bytes(std::size_t max_pinned_bytes) noexcept { bounds_.max_pinned_bytes = max_pinned_bytes; }
+
+    // ---- a share of bytes that comes and goes
+
+    /// Bytes that a put with this answer of the weigher lacks, unless it removes others. 0 if it will be refused.
+    [[nodiscard]] std::size_t shortage(std::size_t held) const noexcept {
+        const std::size_t charge = saturating_add(held, entry_overhead);
+        if (bounds_.max_bytes == unlimited || closed_ || charge > heaviest_) return 0;
+        const std::size_t wanted = saturating_add(used_bytes(), charge);
+        return wanted > bounds_.max_bytes ? wanted - bounds_.max_bytes : 0;
+    }
+    /// The same, whatever it removes.
+    [[nodiscard]] std::size_t sheer_shortage(std::size_t held) const noexcept {
+        const std::size_t wanted = saturating_add(leaving_, saturating_add(held, entry_overhead));
+        return wanted > bounds_.max_bytes ? wanted - bounds_.max_bytes : 0;
+    }
+    /// Whether it may ask other shards for bytes: after it did so in vain, not for a while.
+    [[nodiscard]] bool may_collect() noexcept { return until_collection_ == 0 || --until_collection_ == 0; }
+    void collected_in_vain() noexcept { until_collection_ = puts_between_collections; }
+    void add_bytes(std::size_t bytes) noexcept {
+        if (bytes != 0) set_share(bounds_.max_bytes + bytes);
+    }
+    /// Effects: makes room for giving, so far as entries are in the way, down to a share of `least`.
+    void make_givable(std::size_t wanted, std::size_t least) noexcept {
+        const std::size_t target = share_without(wanted, least);
+        while (entries_ != 0 && bytes_ > target) evict(nil);
+    }
+    /// Effects: gives up to `wanted` bytes that are not used, and keeps `least`. Returns: how many.
+    [[nodiscard]] std::size_t give_bytes(std::size_t wanted, std::size_t least) noexcept {
+        const std::size_t given =
+            bounds_.max_bytes - larger(share_without(wanted, least), smaller(used_bytes(), bounds_.max_bytes));
+        if (given == 0) return 0;
+        set_share(bounds_.max_bytes - given);
+        keep_real_room();
+        return given;
+    }
+    /// Bytes charged for what is here, and what is on its way out.
+    [[nodiscard]] std::size_t used_bytes() const noexcept { return bytes_ + leaving_; }
+
+    /// Bytes that pinning this slot lacks.
+    [[nodiscard]] std::size_t pin_shortage(std::uint32_t slot) const noexcept {
+        if (slab_.pins(slot) != resident || bounds_.max_pinned_bytes == unlimited) return 0;
+        const std::size_t wanted = saturating_add(pinned_bytes_, charge_of(slot));
+        return wanted > bounds_.max_pinned_bytes ? wanted - bounds_.max_pinned_bytes : 0;
+    }
+    /// Bytes for pins that no pin uses.
+    [[nodiscard]] std::size_t spare_pinned_bytes() const noexcept {
+        if (bounds_.max_pinned_bytes == unlimited || pinned_bytes_ > bounds_.max_pinned_bytes) return 0;
+        return bounds_.max_pinned_bytes - pinned_bytes_;
+    }
+    void add_pinned_bytes(std::size_t bytes) noexcept { bounds_.max_pinned_bytes += bytes; }
+    /// Effects: gives what is not used beyond `spare`. Returns: how many bytes.
+    [[nodiscard]] std::size_t give_pinned_bytes(std::size_t spare) noexcept {
+        if (bounds_.max_pinned_bytes == unlimited) return 0;
+        const std::size_t kept = saturating_add(pinned_bytes_, spare);
+        if (kept >= bounds_.max_pinned_bytes) return 0;
+        return std::exchange(bounds_.max_pinned_bytes, kept) - kept;
     }
 
     /// Effects: from now on weights are kept; `weigh(key, value)` is asked for those of the entries that are here.
@@ -443,10 +507,8 @@ public:
     [[nodiscard]] cache_reason pin(std::uint32_t slot) noexcept {
         std::uint32_t& count = slab_.pins(slot);
         if (count == resident) {
-            const std::size_t charge = charge_of(slot);
-            if (charge > pinned_limit() || pinned_bytes_ > pinned_limit() - charge)
-                return refuse(cache_reason::pinned_full).reason();
-            pinned_bytes_ += charge;
+            if (pin_shortage(slot) != 0) return refuse(cache_reason::pinned_full).reason();
+            pinned_bytes_ += charge_of(slot);
         } else if (count == (resident | ~resident)) {
             return refuse(cache_reason::pinned_full).reason();
         }
@@ -469,6 +531,7 @@ public:
     // ---- read out
 
     [[nodiscard]] std::size_t size() const noexcept { return entries_; }
+    [[nodiscard]] std::size_t pinned_bytes() const noexcept { return pinned_bytes_; }
     [[nodiscard]] const limits& bounds() const noexcept { return bounds_; }
     [[nodiscard]] bool idle() const noexcept { return slab_.used() == 0; }
 
@@ -480,21 +543,38 @@ public:
         return now;
     }
 
-    /// Bytes that this structure and what its entries own may come to, or `unlimited`. A bound that was lowered leaves
-    /// memory behind until the cache is cleared: that counts too.
-    [[nodiscard]] std::size_t memory_ceiling() const noexcept {
+    /// What the shards of a cache add up to its ceiling.
+    struct ceiling {
+        std::size_t structure;  ///< tables, index and order; without a byte bound, entries too
+        std::size_t overhang;   ///< beyond the byte bound: what was left behind when it was lowered
+        std::size_t scattered;  ///< pages that pinned entries may hold back, each alone in one
+    };
+    /// Beside the bounded bytes and their `slack_bytes`: a bound that was lowered leaves memory behind until the cache
+    /// is cleared, and that counts too.
+    [[nodiscard]] ceiling memory_ceiling() const noexcept {
+        ceiling parts{};
         std::size_t sum = sizeof(cache_core) + sizeof(timer_wheel);
         sum = saturating_add(sum, larger(index_type::bytes_for(slot_limit_), index_.bytes()));
         sum = saturating_add(sum, larger(order_type::bytes_for(slot_limit_), order_.bytes()));
-        if (bounds_.max_bytes != unlimited) sum = saturating_add(sum, ceiling_by_bytes());
-        else sum = saturating_add(sum, ceiling_by_entries());
-        // What is pinned, and a page for each that was left behind by all other entries.
-        if constexpr (has_pins) {
-            const std::size_t scattered =
-                smaller(pinned_limit() / entry_overhead, slot_limit_ / slab_type::page_slots + 1);
-            sum = saturating_add(saturating_add(sum, pinned_limit()), saturating_mul(scattered, slab_type::page_bytes));
+        if (bounds_.all_bytes != unlimited) {
+            const std::size_t held = saturating_add(slab_.idle_bytes(), bytes_);
+            parts.overhang = held > real_limit_ ? held - real_limit_ : 0;
+            sum = saturating_add(sum, tables_ceiling());
+        } else {
+            sum = saturating_add(sum, ceiling_by_entries());
         }
-        return sum;
+        parts.structure = sum;
+        if constexpr (has_pins) parts.scattered = slot_limit_ / slab_type::page_slots + 1;
+        return parts;
+    }
+    /// What the slab may come to beside that many charged bytes, in `shards` of them.
+    [[nodiscard]] static constexpr std::size_t slack_bytes(std::size_t bytes, std::size_t shards) noexcept {
+        return saturating_add(bytes / 8, saturating_mul(shards, idle_pages_bytes));
+    }
+    /// What pins may come to: what is pinned, and a page for each that was left behind by all other entries.
+    [[nodiscard]] static constexpr std::size_t pinned_ceiling(std::size_t bytes, std::size_t scattered) noexcept {
+        const std::size_t pages = smaller(bytes / entry_overhead, scattered);
+        return saturating_add(bytes, saturating_mul(pages, slab_type::page_bytes));
     }
 
     /// I1 to I5, by looking at every entry. A violation where one does not hold. For tests.
@@ -516,7 +596,7 @@ public:
         PLATEAU_EXPECTS(bytes_ <= bounds_.max_bytes, "cache I1: no more bytes than the bound");
         PLATEAU_EXPECTS(deadlines_.size() == with_deadline, "cache I4: who has a deadline is in the wheel");
         PLATEAU_EXPECTS(entries_ <= 1 || saturating_add(slab_.idle_bytes(), bytes_) <=
-                                             saturating_add(real_limit_, has_pins ? pinned_limit() : 0),
+                                             saturating_add(real_limit_, has_pins ? bounds_.max_pinned_bytes : 0),
                         "cache I5: idle slab and charged bytes stay bounded");
         index_.check_invariants([this](std::uint32_t slot) { return hash_of(slot); });
         slab_.check_invariants();
@@ -526,6 +606,7 @@ private:
     static constexpr std::uint32_t resident = 0x8000'0000U;
     static constexpr std::uint32_t told = 0x100;
     static constexpr std::size_t max_weight = 0xffff'ffffU;
+    static constexpr unsigned puts_between_collections = 32;
 
     struct slot_guard {
         cache_core& core;
@@ -623,16 +704,28 @@ private:
         return slots <= Policies::max_first_page_bytes / slab_type::slot_bytes ? slots : 0;
     }
 
+    static constexpr std::size_t idle_pages_bytes =
+        (2 * slab_type::page_slots + Policies::outbox_slots) * slab_type::slot_bytes;
+
     void set_bounds() noexcept {
-        heaviest_ = bounds_.max_bytes < bounds_.max_entry_bytes ? bounds_.max_bytes : bounds_.max_entry_bytes;
-        if (heaviest_ > max_weight) heaviest_ = max_weight;
-        slot_limit_ = bounds_.max_entries < max_slots ? bounds_.max_entries : max_slots;
-        real_limit_ = unlimited;
-        if (bounds_.max_bytes == unlimited) return;
-        const std::size_t by_bytes = bounds_.max_bytes / entry_overhead;
-        if (by_bytes < slot_limit_) slot_limit_ = by_bytes;
-        real_limit_ = saturating_add(saturating_add(bounds_.max_bytes, bounds_.max_bytes / 8),
-                                     (2 * slab_type::page_slots + Policies::outbox_slots) * slab_type::slot_bytes);
+        heaviest_ = smaller(smaller(bounds_.all_bytes, bounds_.max_entry_bytes), max_weight);
+        slot_limit_ = smaller(bounds_.max_entries, max_slots);
+        if (bounds_.all_bytes != unlimited) {
+            // A shard may hold more than its part, but the tables of all are not laid out for all of it.
+            const std::size_t most =
+                smaller(saturating_add(bounds_.fair_bytes, bounds_.fair_bytes / 4), bounds_.all_bytes);
+            slot_limit_ =
+                smaller(slot_limit_, larger(most / entry_overhead, smaller(bounds_.all_bytes / entry_overhead, 1)));
+        }
+        set_share(bounds_.max_bytes);
+    }
+    void set_share(std::size_t bytes) noexcept {
+        bounds_.max_bytes = bytes;
+        real_limit_ = bytes == unlimited ? unlimited : saturating_add(bytes, slack_bytes(bytes, 1));
+    }
+    [[nodiscard]] std::size_t share_without(std::size_t wanted, std::size_t least) const noexcept {
+        const std::size_t left = bounds_.max_bytes > wanted ? bounds_.max_bytes - wanted : 0;
+        return larger(left, smaller(least, bounds_.max_bytes));
     }
     std::size_t apply_bounds() noexcept {
         const std::size_t before = entries_;
@@ -757,20 +850,14 @@ private:
         return removed;
     }
 
-    [[nodiscard]] std::size_t pinned_limit() const noexcept {
-        if constexpr (!has_pins) return unlimited;
-        return bounds_.pins_follow_max_bytes ? bounds_.max_bytes : bounds_.max_pinned_bytes;
-    }
-
     [[nodiscard]] static constexpr std::size_t smaller(std::size_t a, std::size_t b) noexcept { return a < b ? a : b; }
     [[nodiscard]] static constexpr std::size_t larger(std::size_t a, std::size_t b) noexcept { return a < b ? b : a; }
     /// Few large entries may fill the budget while the index grows for many small ones: then the one that it had before
     /// its last step stands beside the new.
-    [[nodiscard]] std::size_t ceiling_by_bytes() const noexcept {
+    [[nodiscard]] std::size_t tables_ceiling() const noexcept {
         const std::size_t slots = saturating_add(slot_limit_, Policies::outbox_slots);
         const std::size_t tables = larger(slab_type::table_bytes_for(slots), slab_.table_bytes());
-        const std::size_t entries = larger(real_limit_, saturating_add(slab_.idle_bytes(), bytes_));
-        return saturating_add(saturating_add(tables, entries), index_type::bytes_for(slot_limit_ / 2 + 1));
+        return saturating_add(tables, index_type::bytes_for(slot_limit_ / 2 + 1));
     }
     /// Without a byte bound: only what bounds the bytes of one entry bounds those of all.
     [[nodiscard]] std::size_t ceiling_by_entries() const noexcept {
@@ -794,6 +881,7 @@ private:
     std::size_t zombies_ = 0;  // left the cache, still pinned
     std::size_t pinned_bytes_ = 0;
     std::size_t leaving_ = 0;  // charged for what is on its way out, and not pinned
+    unsigned until_collection_ = 0;
     bool closed_ = false;
     outbox outbox_;
     deadlines_type deadlines_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <plateau/arena_bound.hpp>
+#include <plateau/cache/byte_pool.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/pin.hpp>
 #include <plateau/cache/policies.hpp>
@@ -122,6 +123,7 @@ class cache_engine {
     using listener_type = typename Policies::listener;
     using allocator_type = typename Policies::allocator;
     using judge_type = typename Policies::judge;
+    using charge_type = typename Policies::charge;
 
     static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
     static_assert(has_pins || std::is_same_v<typename Policies::pins, none>,
@@ -151,6 +153,11 @@ class cache_engine {
         !std::is_arithmetic_v<K> || !std::is_arithmetic_v<Q> || !std::is_trivially_copyable_v<V> ||
         !std::is_same_v<equal_type, any_equal>;
     static constexpr bool is_shared = !std::is_same_v<Access, sole_access>;
+    /// Bytes come from a pool: shards share one, and an outer budget is charged as they are taken.
+    static constexpr bool pooled = shard_type::pooled;
+    static constexpr bool has_charge = !std::is_same_v<charge_type, no_charge>;
+    static_assert(plateau::charge<charge_type>, "plateau: the charge policy has try_charge(bytes) and refund(bytes)");
+    using pool_type = typename shard_type::pool_type;
 
 public:
     static constexpr std::size_t entry_overhead = core_type::entry_overhead;
@@ -164,10 +171,13 @@ public:
           listener_(copied_part<listener_type>(std::forward<Parts>(parts)...)),
           allocator_(copied_part<allocator_type>(parts...)),
           judge_(copied_part<judge_type>(parts...)),
+          charge_(copied_part<charge_type>(parts...)),
           clock_(std::in_place, std::forward<Parts>(parts)...),
-          weighs_(needs_weights(options)) {
+          weighs_(needs_weights(options)),
+          bytes_(options.max_bytes, charge_),
+          pinned_(pinned_bound(options), charge_) {
         static_assert((is_one_of<Parts, hash_type, equal_type, weigher_type, listener_type, allocator_type, judge_type,
-                                 clock_type> &&
+                                 charge_type, clock_type> &&
                        ...),
                       "plateau: this part is none of the types that the cache's policies name");
         make_shards();
@@ -221,12 +231,22 @@ public:
         if (!key.possible()) return cache_reason::absent;
         const std::uint64_t hash = hash_of(key.view());
         shard_type& shard = shard_of(hash);
-        session in(shard);
-        const found at = find_live(*in, hash, key.view(), [this] { return now(); });
-        if (!at) return cache_reason::absent;
-        if (const cache_reason why = in->pin(at.slot); why != cache_reason::none) return why;
-        in->use(at);
-        return pin_access<V>::make(at.entry->value, shard, at.slot);
+        loan brought(pinned_);
+        for (bool again = pooled;; again = false) {
+            std::size_t lacks = 0;
+            {
+                session in(shard);
+                const found at = find_live(*in, hash, key.view(), [this] { return now(); });
+                if (!at) return cache_reason::absent;
+                if constexpr (pooled) lacks = provide_pinned(*in, at.slot, brought);
+                if (lacks == 0 || !again) {
+                    if (const cache_reason why = in->pin(at.slot); why != cache_reason::none) return why;
+                    in->use(at);
+                    return pin_access<V>::make(at.entry->value, shard, at.slot);
+                }
+            }
+            if constexpr (pooled) collect_pinned(shard, lacks, brought);
+        }
     }
 
     // ---- change
@@ -252,16 +272,26 @@ public:
         shard_type& shard = shard_of(hash);
         std::size_t held = 0;
         bool weighed = false;
-        for (;;) {
+        loan brought(bytes_);
+        for (unsigned tries = 0;; ++tries) {
             if (!weighed && weighs_.load(std::memory_order_relaxed)) {  // looked at again under the lock
                 held = weigher_(key.view(), value.view());
                 weighed = true;
             }
-            session in(shard);
-            if (in->weighs() && !weighed) continue;
-            if (!condition()) return cache_reason::absent;
-            if (in->timed() || time_to_live != forever) in->observe(now());
-            return in->put(low_half(hash), key, value, held, time_to_live, note);
+            need lacks;
+            {
+                session in(shard);
+                if (in->weighs() && !weighed) continue;
+                if constexpr (pooled) lacks = provide(*in, held, brought);
+                if (lacks.bytes == 0 || tries == max_collections) {
+                    if (!condition()) return cache_reason::absent;
+                    if (in->timed() || time_to_live != forever) in->observe(now());
+                    const put_result done = in->put(low_half(hash), key, value, held, time_to_live, note);
+                    settle(*in);
+                    return done;
+                }
+            }
+            if constexpr (pooled) collect(shard, lacks, brought);
         }
     }
 
@@ -285,6 +315,7 @@ public:
             if (erased) in->remove(slot, removal_cause::erased);
         }
         in->reclaim();
+        settle(*in);
         return erased;
     }
 
@@ -317,9 +348,9 @@ public:
     }
 
     void clear() noexcept {
-        for_each_shard([](shard_type& shard) {
+        for_each_shard([this](shard_type& shard) {
             { session(shard)->clear(); }
-            session(shard)->release_if_empty();
+            release_if_empty(shard);
         });
     }
 
@@ -330,7 +361,7 @@ public:
         for_each_shard([&](shard_type& shard) {
             session in(shard);
             // The first shard decides, under its lock: two calls that would each leave the other's bound find one gone.
-            if (i == 0) require_option(max_entries != unlimited || in->bounds().max_bytes != unlimited, no_bound);
+            if (i == 0) require_option(max_entries != unlimited || in->bounds().all_bytes != unlimited, no_bound);
             evicted += in->set_max_entries(share(max_entries, shard_count_, i++));
         });
         return evicted;
@@ -343,10 +374,14 @@ public:
         for_each_shard([&](shard_type& shard) {
             {
                 session in(shard);
-                if (i == 0) require_option(max_bytes != unlimited || in->bounds().max_entries != unlimited, no_bound);
-                evicted += in->set_max_bytes(share(max_bytes, shard_count_, i++));
+                if (i == 0) {
+                    require_option(max_bytes != unlimited || in->bounds().max_entries != unlimited, no_bound);
+                    bytes_.set_limit(max_bytes);
+                    if (options_.max_pinned_bytes == 0) pinned_.set_limit(max_bytes);
+                }
+                evicted += bound_bytes(*in, i++);
             }
-            session(shard)->release_if_empty();
+            release_if_empty(shard);
         });
         return evicted;
     }
@@ -360,7 +395,7 @@ public:
                 observe(*in);
                 removed += in->reclaim(budget);
             }
-            session(shard)->release_if_empty();
+            release_if_empty(shard);
         });
         return removed;
     }
@@ -388,7 +423,15 @@ public:
     }
     [[nodiscard]] std::size_t memory_ceiling() const noexcept {
         std::size_t sum = saturating_mul(shard_count_, sizeof(shard_type) + sizeof(shard_type*));
-        for_each_shard([&](shard_type& shard) { sum = saturating_add(sum, session(shard)->memory_ceiling()); });
+        std::size_t scattered = 0;
+        for_each_shard([&](shard_type& shard) {
+            const typename core_type::ceiling part = session(shard)->memory_ceiling();
+            sum = saturating_add(sum, saturating_add(part.structure, part.overhang));
+            scattered += part.scattered;
+        });
+        if (const std::size_t bytes = bytes_.limit(); bytes != unlimited)
+            sum = saturating_add(sum, saturating_add(bytes, core_type::slack_bytes(bytes, shard_count_)));
+        if constexpr (has_pins) sum = saturating_add(sum, core_type::pinned_ceiling(pinned_.limit(), scattered));
         return sum;
     }
     void check_invariants() const noexcept {
@@ -411,8 +454,155 @@ private:
         return options;
     }
     [[nodiscard]] static bool needs_weights(const cache_options& options) noexcept {
-        return options.max_bytes != unlimited || options.max_entry_bytes != unlimited ||
+        return has_charge || options.max_bytes != unlimited || options.max_entry_bytes != unlimited ||
                (has_pins && options.max_pinned_bytes != 0 && options.max_pinned_bytes != unlimited);
+    }
+    [[nodiscard]] static std::size_t pinned_bound(const cache_options& options) noexcept {
+        if constexpr (!has_pins) return unlimited;
+        return options.max_pinned_bytes == 0 ? options.max_bytes : options.max_pinned_bytes;
+    }
+
+    // ---- bytes that shards share
+
+    /// Bytes taken from a pool, on their way to a shard: they go back unless the shard takes them.
+    class loan {
+    public:
+        explicit loan(pool_type& from) noexcept : from_(from) {}
+        loan(const loan&) = delete;
+        loan& operator=(const loan&) = delete;
+        ~loan() { from_.give(bytes_); }
+        void add(std::size_t bytes) noexcept { bytes_ += bytes; }
+        [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+        [[nodiscard]] std::size_t take() noexcept { return std::exchange(bytes_, 0); }
+
+    private:
+        pool_type& from_;
+        std::size_t bytes_ = 0;
+    };
+
+    /// What a shard lacks for a put.
+    struct need {
+        std::size_t bytes = 0;
+        bool sheer = false;  ///< even if all that it holds made room
+        bool fair = false;   ///< it has less than its part of the whole
+    };
+
+    /// A put enters other shards so many times before it is refused: what it collected may be used by then.
+    static constexpr unsigned max_collections = 3;
+
+    /// What a shard takes ahead of its need, so that the pool is not asked by every put.
+    [[nodiscard]] std::size_t ahead() const noexcept {
+        const std::size_t limit = bytes_.limit();
+        return limit == unlimited ? 4 * 1024 : smaller_of(limit / shard_count_ / 64, 64 * 1024);
+    }
+    [[nodiscard]] std::size_t fair_share() const noexcept {
+        const std::size_t limit = bytes_.limit();
+        return limit == unlimited ? unlimited : limit / shard_count_;
+    }
+
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE need provide(core_type& core, std::size_t held, loan& brought) noexcept {
+        if (core.shortage(held) == 0 && brought.bytes() == 0) [[likely]]
+            return {};
+        return provide_more(core, held, brought);
+    }
+    PLATEAU_COLD need provide_more(core_type& core, std::size_t held, loan& brought) noexcept {
+        core.add_bytes(brought.take());
+        const std::size_t lacks = core.shortage(held);
+        if (lacks == 0) return {};
+        const bool plenty = bytes_.left() > bytes_.limit() / 8;
+        std::size_t got = bytes_.take(lacks, plenty ? saturating_add(lacks, ahead()) : lacks);
+        if (got == 0) got = bytes_.take(1, lacks);
+        core.add_bytes(got);
+        if (got >= lacks) return {};
+        if (core.sheer_shortage(held) != 0) core.add_bytes(bytes_.take(core.sheer_shortage(held), 0));
+        if (shard_count_ == 1) return {};
+        if (const std::size_t sheer = core.sheer_shortage(held); sheer != 0) return {sheer, true, false};
+        // Entries of this shard would have to go. What others could give instead is not asked for ever in vain.
+        if (!core.may_collect()) return {};
+        return {lacks - got, false, saturating_add(core.bounds().max_bytes, lacks) <= fair_share()};
+    }
+    /// From the other shards, one after the other: what they do not use; where this one has less than its part, what
+    /// they have beyond theirs; and for an entry that is too large for this shard, all that it takes.
+    PLATEAU_COLD void collect(shard_type& shard, need lacks, loan& brought) {
+        std::size_t first = 0;
+        while (shards_[first] != &shard) ++first;
+        const std::size_t fair = fair_share();
+        for (unsigned pass = 0; pass < (lacks.sheer ? 2 : 1); ++pass)
+            for (std::size_t i = 1; i < shard_count_ && brought.bytes() < lacks.bytes; ++i) {
+                shard_type& other = *shards_[(first + i) % shard_count_];
+                const std::size_t missing = lacks.bytes - brought.bytes();
+                const std::size_t least = pass == 1 ? 0 : fair;
+                const bool evicts = lacks.sheer || lacks.fair;
+                if (evicts) session(other)->make_givable(missing, least);  // and sees out who had to go
+                brought.add(session(other)->give_bytes(missing, evicts ? least : 0));
+            }
+        if (brought.bytes() < lacks.bytes) session(shard)->collected_in_vain();
+    }
+    /// What removals left over goes back to the pool, but for a little.
+    void settle([[maybe_unused]] core_type& core) noexcept {
+        if constexpr (pooled) {
+            if (core.bounds().max_bytes == unlimited) return;
+            const std::size_t spare = core.bounds().max_bytes - smaller_of(core.used_bytes(), core.bounds().max_bytes);
+            if (const std::size_t kept = core.used_bytes() == 0 ? 0 : ahead(); spare > 2 * kept) [[unlikely]]
+                bytes_.give(core.give_bytes(spare - kept, 0));
+        }
+    }
+    void release_if_empty(shard_type& shard) noexcept {
+        session in(shard);
+        settle(*in);
+        in->release_if_empty();
+    }
+    /// Expects: the pool's limit is the bound. Returns: how many entries were evicted.
+    std::size_t bound_bytes(core_type& core, std::size_t i) noexcept {
+        const std::size_t limit = bytes_.limit();
+        const std::size_t part = share(limit, shard_count_, i);
+        bound_pinned(core, i);
+        if constexpr (!pooled) return core.set_max_bytes(limit, limit, limit);
+        const std::size_t before = core.bounds().max_bytes;
+        std::size_t after = before;
+        if (limit == unlimited && !has_charge) after = unlimited;
+        else if (before == unlimited) after = bytes_.take(1, smaller_of(core.used_bytes(), part));
+        else if (bytes_.taken() > limit) after = smaller_of(before, part);
+        const std::size_t evicted = core.set_max_bytes(after, limit, part);
+        if (before != unlimited) bytes_.give(after == unlimited ? before : before - after);
+        return evicted;
+    }
+    void bound_pinned(core_type& core, std::size_t i) noexcept {
+        if constexpr (!has_pins) return;
+        else if constexpr (!pooled) core.set_max_pinned_bytes(pinned_.limit());
+        else {
+            const std::size_t before = core.bounds().max_pinned_bytes;
+            if (pinned_.limit() == unlimited && !has_charge) {
+                core.set_max_pinned_bytes(unlimited);
+                if (before != unlimited) pinned_.give(before);
+            } else if (before == unlimited) {
+                const std::size_t part = share(pinned_.limit(), shard_count_, i);
+                core.set_max_pinned_bytes(pinned_.take(1, smaller_of(core.pinned_bytes(), part)));
+            } else {
+                pinned_.give(core.give_pinned_bytes(0));
+            }
+        }
+    }
+
+    /// Returns: what is still missing, and may be with other shards.
+    [[nodiscard]] std::size_t provide_pinned(core_type& core, std::uint32_t slot, loan& brought) noexcept {
+        core.add_pinned_bytes(brought.take());
+        const std::size_t lacks = core.pin_shortage(slot);
+        if (lacks == 0) [[likely]]
+            return 0;
+        std::size_t got = pinned_.take(lacks, saturating_add(lacks, shard_type::spare_pinned(pinned_)));
+        if (got == 0) got = pinned_.take(1, lacks);
+        core.add_pinned_bytes(got);
+        return got >= lacks || shard_count_ == 1 ? 0 : lacks - got;
+    }
+    PLATEAU_COLD void collect_pinned(shard_type& shard, std::size_t lacks, loan& brought) noexcept {
+        for_each_shard([&](shard_type& other) {
+            if (&other != &shard && brought.bytes() < lacks) brought.add(session(other)->give_pinned_bytes(0));
+        });
+    }
+
+    [[nodiscard]] static constexpr std::size_t smaller_of(std::size_t a, std::size_t b) noexcept {
+        return a < b ? a : b;
     }
 
     // ---- visits: user code that runs under the lock of one shard and may call back into another
@@ -489,22 +679,35 @@ private:
         while (shard_count_ < wanted) {
             const typename core_type::limits bounds{
                 .max_entries = share(options_.max_entries, wanted, shard_count_),
-                .max_bytes = share(options_.max_bytes, wanted, shard_count_),
+                .max_bytes = at_first(bytes_.limit()),
+                .all_bytes = bytes_.limit(),
+                .fair_bytes = share(bytes_.limit(), wanted, shard_count_),
                 .max_entry_bytes = options_.max_entry_bytes,
-                .max_pinned_bytes = share(options_.max_pinned_bytes, wanted, shard_count_),
-                .pins_follow_max_bytes = options_.max_pinned_bytes == 0,
+                .max_pinned_bytes = at_first(pinned_.limit()),
                 .reclaim_budget = options_.reclaim_budget,
             };
-            shards_[shard_count_] = shard_type::make(bounds, hash_, equal_, allocator_, judge_, start, listener_);
+            shards_[shard_count_] =
+                shard_type::make(bounds, hash_, equal_, allocator_, judge_, start, listener_, pinned_, charge_);
             ++shard_count_;
         }
         whole.engine = nullptr;
+    }
+    /// Of a bound that is shared a shard has nothing until it needs it.
+    [[nodiscard]] static std::size_t at_first(std::size_t bound) noexcept {
+        return pooled && (bound != unlimited || has_charge) ? 0 : bound;
     }
     /// Every shard refuses before one is emptied, and is empty before one goes: the destructors and listeners that run
     /// here may call the cache.
     void abandon_shards() noexcept {
         for_each_shard([](shard_type& shard) { session(shard)->refuse_all(); });
         for_each_shard([](shard_type& shard) { session(shard)->clear(); });
+        if constexpr (has_charge) {
+            for_each_shard([this](shard_type& shard) {
+                session in(shard);
+                bytes_.give(in->bounds().max_bytes);
+                pinned_.give(in->give_pinned_bytes(0));
+            });
+        }
         for (; shard_count_ != 0; --shard_count_) shard_type::abandon(shards_[shard_count_ - 1]);
         shard_list_allocator own(allocator_);
         shard_list_traits::deallocate(own, shards_, shard_list_size_);
@@ -665,8 +868,11 @@ private:
     PLATEAU_NO_UNIQUE_ADDRESS listener_type listener_;
     PLATEAU_NO_UNIQUE_ADDRESS allocator_type allocator_;
     PLATEAU_NO_UNIQUE_ADDRESS judge_type judge_;
+    PLATEAU_NO_UNIQUE_ADDRESS charge_type charge_;
     shared_part<clock_type> clock_;
     typename Policies::sync::template atomic<bool> weighs_;
+    pool_type bytes_;   // the byte bound; where shards share it or an outer budget is charged, what is taken of it
+    pool_type pinned_;  // the same of what is pinned
     mutable typename Policies::sync::template atomic<std::size_t> visitors_{0};
 };
 

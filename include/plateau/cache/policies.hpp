@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <plateau/charge.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
 #include <plateau/describe.hpp>
@@ -50,6 +51,7 @@ struct cache_policies {
     using equal = any_equal;              ///< `bool f(const K&, const Q&)`
     using weigher = owned_bytes_weigher;  ///< `std::size_t f(const K&, const V&)`: bytes beside the entry's own slot
     using clock = coarse_clock;
+    using charge = no_charge;  ///< an outer budget, charged with what is charged here, and again with what is pinned
     /// `f(const K&, V&&, removal_cause) noexcept`, after the fact; `const V&` where values can be pinned.
     using listener = no_listener;
     using pins = none;
