@@ -2,6 +2,7 @@
 #pragma once
 
 #include <plateau/arena_bound.hpp>
+#include <plateau/cache/byte_pool.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/pin.hpp>
 #include <plateau/cache/policies.hpp>
@@ -121,6 +122,8 @@ class cache_engine {
     using clock_type = typename Policies::clock;
     using listener_type = typename Policies::listener;
     using allocator_type = typename Policies::allocator;
+    using judge_type = typename Policies::judge;
+    using charge_type = typename Policies::charge;
 
     static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
     static_assert(has_pins || std::is_same_v<typename Policies::pins, none>,
@@ -129,6 +132,7 @@ class cache_engine {
                   "plateau: the stats policy is plateau::counting or plateau::bare");
     static_assert(clock<clock_type>, "plateau: the clock policy needs `time_point now() const noexcept`");
     static_assert(std::has_single_bit(Policies::max_page_slots), "plateau: max_page_slots is a power of two");
+    static_assert(std::is_same_v<typename Policies::eviction, lru>, "plateau: the eviction policy is plateau::lru");
     static_assert(std::is_invocable_r_v<std::size_t, const weigher_type&, const K&, const V&>,
                   "plateau: a cache weigher answers std::size_t for (const K&, const V&)");
     using told_value = std::conditional_t<has_pins, const V&, V&&>;
@@ -141,12 +145,19 @@ class cache_engine {
     using session = typename shard_type::session;
     using core_type = typename shard_type::core_type;
     using found = typename core_type::found;
+    using note_type = typename core_type::note_type;
+    static constexpr bool judged = !std::is_same_v<judge_type, no_judge>;
     /// Only then can a call come back while a get is inside.
     template <class Q>
     static constexpr bool get_runs_user_code =
         !std::is_arithmetic_v<K> || !std::is_arithmetic_v<Q> || !std::is_trivially_copyable_v<V> ||
         !std::is_same_v<equal_type, any_equal>;
     static constexpr bool is_shared = !std::is_same_v<Access, sole_access>;
+    /// Bytes come from a pool: shards share one, and an outer budget is charged as they are taken.
+    static constexpr bool pooled = shard_type::pooled;
+    static constexpr bool has_charge = !std::is_same_v<charge_type, no_charge>;
+    static_assert(plateau::charge<charge_type>, "plateau: the charge policy has try_charge(bytes) and refund(bytes)");
+    using pool_type = typename shard_type::pool_type;
 
 public:
     static constexpr std::size_t entry_overhead = core_type::entry_overhead;
@@ -159,11 +170,16 @@ public:
           weigher_(copied_part<weigher_type>(parts...)),
           listener_(copied_part<listener_type>(std::forward<Parts>(parts)...)),
           allocator_(copied_part<allocator_type>(parts...)),
+          judge_(copied_part<judge_type>(parts...)),
+          charge_(copied_part<charge_type>(parts...)),
           clock_(std::in_place, std::forward<Parts>(parts)...),
-          weighs_(needs_weights(options)) {
-        static_assert(
-            (is_one_of<Parts, hash_type, equal_type, weigher_type, listener_type, allocator_type, clock_type> && ...),
-            "plateau: this part is none of the types that the cache's policies name");
+          weighs_(needs_weights(options)),
+          bytes_(options.max_bytes, charge_),
+          pinned_(pinned_bound(options), charge_) {
+        static_assert((is_one_of<Parts, hash_type, equal_type, weigher_type, listener_type, allocator_type, judge_type,
+                                 charge_type, clock_type> &&
+                       ...),
+                      "plateau: this part is none of the types that the cache's policies name");
         make_shards();
     }
     cache_engine(const cache_engine&) = delete;
@@ -199,16 +215,13 @@ public:
         static_assert(std::is_invocable_v<F&, const V&>, "plateau: visit calls f(const V&)");
         static_assert(!is_shared || std::is_nothrow_invocable_v<F&, const V&>,
                       "plateau: visit of a shared cache runs f(const V&) under the lock of a shard: f is noexcept");
-        const key_for<Q> key(query);
-        if (!key.possible()) return false;
-        const std::uint64_t hash = hash_of(key.view());
-        session in(shard_of(hash));
-        const found at = find_live(*in, hash, key.view(), [this] { return now(); });
-        if (!at) return false;
-        const visitor inside(*this);
-        f(std::as_const(at.entry->value));  // if it throws, nothing has changed yet
-        in->use(at);
-        return true;
+        return look_at(
+            query, [this] { return now(); }, [&](const V& value, const note_type&) { f(value); });
+    }
+    /// The same for a layer, which is told the note, at a time of its own.
+    template <class Q, class F>
+    bool look(const Q& query, time_point moment, F& f) {
+        return look_at(query, given_time{moment}, f);
     }
 
     template <class Q>
@@ -218,18 +231,35 @@ public:
         if (!key.possible()) return cache_reason::absent;
         const std::uint64_t hash = hash_of(key.view());
         shard_type& shard = shard_of(hash);
-        session in(shard);
-        const found at = find_live(*in, hash, key.view(), [this] { return now(); });
-        if (!at) return cache_reason::absent;
-        if (const cache_reason why = in->pin(at.slot); why != cache_reason::none) return why;
-        in->use(at);
-        return pin_access<V>::make(at.entry->value, shard, at.slot);
+        loan brought(pinned_);
+        for (bool again = pooled;; again = false) {
+            std::size_t lacks = 0;
+            {
+                session in(shard);
+                const found at = find_live(*in, hash, key.view(), [this] { return now(); });
+                if (!at) return cache_reason::absent;
+                if constexpr (pooled) lacks = provide_pinned(*in, at.slot, brought);
+                if (lacks == 0 || !again) {
+                    if (const cache_reason why = in->pin(at.slot); why != cache_reason::none) return why;
+                    in->use(at);
+                    return pin_access<V>::make(at.entry->value, shard, at.slot);
+                }
+            }
+            if constexpr (pooled) collect_pinned(shard, lacks, brought);
+        }
     }
 
     // ---- change
 
     template <class Q, class U>
     put_result put(Q&& query, U&& argument, const put_options& options) {
+        const auto always = []() noexcept { return true; };
+        return put(std::forward<Q>(query), std::forward<U>(argument), options, note_type{}, always);
+    }
+    /// The same for a layer, with its note, and if `condition()` holds when the entry is about to be stored.
+    template <class Q, class U, class Condition>
+    put_result put(Q&& query, U&& argument, const put_options& options, const note_type& note, Condition condition) {
+        static_assert(std::is_nothrow_invocable_r_v<bool, Condition&>, "plateau: a condition is noexcept");
         static_assert(std::is_constructible_v<K, Q>, "plateau: put: K cannot be made from this key");
         static_assert(std::is_constructible_v<V, U>, "plateau: put: V cannot be made from this value");
         if constexpr (std::is_integral_v<K> && std::is_integral_v<std::remove_cvref_t<Q>>)
@@ -242,30 +272,58 @@ public:
         shard_type& shard = shard_of(hash);
         std::size_t held = 0;
         bool weighed = false;
-        for (;;) {
+        loan brought(bytes_);
+        for (unsigned tries = 0;; ++tries) {
             if (!weighed && weighs_.load(std::memory_order_relaxed)) {  // looked at again under the lock
                 held = weigher_(key.view(), value.view());
                 weighed = true;
             }
-            session in(shard);
-            if (in->weighs() && !weighed) continue;
-            if (in->timed() || time_to_live != forever) in->observe(now());
-            return in->put(low_half(hash), key, value, held, time_to_live);
+            need lacks;
+            {
+                session in(shard);
+                if (in->weighs() && !weighed) continue;
+                if constexpr (pooled) lacks = provide(*in, held, brought);
+                if (lacks.bytes == 0 || tries == max_collections) {
+                    if (!condition()) return cache_reason::absent;
+                    if (in->timed() || time_to_live != forever) in->observe(now());
+                    const put_result done = in->put(low_half(hash), key, value, held, time_to_live, note);
+                    settle(*in);
+                    return done;
+                }
+            }
+            if constexpr (pooled) collect(shard, lacks, brought);
         }
     }
 
     template <class Q>
     bool erase(const Q& query) {
+        return erase_if_note(query, [](const note_type&) { return true; });
+    }
+    /// The same for a layer, if `chosen(note)` holds.
+    template <class Q, class F>
+    bool erase_if_note(const Q& query, F chosen) {
         const key_for<Q> key(query);
         if (!key.possible()) return false;
         const std::uint64_t hash = hash_of(key.view());
         session in(shard_of(hash));
         observe(*in);
         const std::uint32_t slot = in->find(low_half(hash), key.view()).slot;
-        const bool live = slot != nil && !in->expired(slot);
-        if (slot != nil) in->remove(slot, live ? removal_cause::erased : removal_cause::expired);
+        bool erased = false;
+        if (slot != nil) {
+            if (in->over(slot)) in->remove_over(slot);
+            else erased = chosen(std::as_const(in->at(slot).note));
+            if (erased) in->remove(slot, removal_cause::erased);
+        }
         in->reclaim();
-        return live;
+        settle(*in);
+        return erased;
+    }
+
+    /// For a layer that could not store a value which nobody else has.
+    void tell_rejected([[maybe_unused]] const K& key, [[maybe_unused]] V&& value) noexcept {
+        { session(*shards_[0])->count_discard(); }
+        if constexpr (!std::is_same_v<listener_type, no_listener>)
+            listener_(key, static_cast<told_value>(value), removal_cause::rejected);
     }
 
     template <class F>
@@ -279,7 +337,7 @@ public:
             session in(shard);
             observe(*in);
             in->for_each([&](std::uint32_t slot) {
-                if (erased == budget || in->expired(slot)) return;
+                if (erased == budget || in->over(slot)) return;
                 const auto& entry = in->at(slot);
                 if (!chosen(std::as_const(entry.key), std::as_const(entry.value))) return;
                 in->remove(slot, removal_cause::erased);
@@ -290,9 +348,9 @@ public:
     }
 
     void clear() noexcept {
-        for_each_shard([](shard_type& shard) {
+        for_each_shard([this](shard_type& shard) {
             { session(shard)->clear(); }
-            session(shard)->release_if_empty();
+            release_if_empty(shard);
         });
     }
 
@@ -303,7 +361,7 @@ public:
         for_each_shard([&](shard_type& shard) {
             session in(shard);
             // The first shard decides, under its lock: two calls that would each leave the other's bound find one gone.
-            if (i == 0) require_option(max_entries != unlimited || in->bounds().max_bytes != unlimited, no_bound);
+            if (i == 0) require_option(max_entries != unlimited || in->bounds().all_bytes != unlimited, no_bound);
             evicted += in->set_max_entries(share(max_entries, shard_count_, i++));
         });
         return evicted;
@@ -316,10 +374,14 @@ public:
         for_each_shard([&](shard_type& shard) {
             {
                 session in(shard);
-                if (i == 0) require_option(max_bytes != unlimited || in->bounds().max_entries != unlimited, no_bound);
-                evicted += in->set_max_bytes(share(max_bytes, shard_count_, i++));
+                if (i == 0) {
+                    require_option(max_bytes != unlimited || in->bounds().max_entries != unlimited, no_bound);
+                    bytes_.set_limit(max_bytes);
+                    if (options_.max_pinned_bytes == 0) pinned_.set_limit(max_bytes);
+                }
+                evicted += bound_bytes(*in, i++);
             }
-            session(shard)->release_if_empty();
+            release_if_empty(shard);
         });
         return evicted;
     }
@@ -333,13 +395,14 @@ public:
                 observe(*in);
                 removed += in->reclaim(budget);
             }
-            session(shard)->release_if_empty();
+            release_if_empty(shard);
         });
         return removed;
     }
 
     // ---- read out
 
+    [[nodiscard]] time_point now() const noexcept { return (*clock_).now(); }
     [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
         std::optional<time_point> earliest;
         for_each_shard([&](shard_type& shard) {
@@ -360,7 +423,15 @@ public:
     }
     [[nodiscard]] std::size_t memory_ceiling() const noexcept {
         std::size_t sum = saturating_mul(shard_count_, sizeof(shard_type) + sizeof(shard_type*));
-        for_each_shard([&](shard_type& shard) { sum = saturating_add(sum, session(shard)->memory_ceiling()); });
+        std::size_t scattered = 0;
+        for_each_shard([&](shard_type& shard) {
+            const typename core_type::ceiling part = session(shard)->memory_ceiling();
+            sum = saturating_add(sum, saturating_add(part.structure, part.overhang));
+            scattered += part.scattered;
+        });
+        if (const std::size_t bytes = bytes_.limit(); bytes != unlimited)
+            sum = saturating_add(sum, saturating_add(bytes, core_type::slack_bytes(bytes, shard_count_)));
+        if constexpr (has_pins) sum = saturating_add(sum, core_type::pinned_ceiling(pinned_.limit(), scattered));
         return sum;
     }
     void check_invariants() const noexcept {
@@ -383,8 +454,155 @@ private:
         return options;
     }
     [[nodiscard]] static bool needs_weights(const cache_options& options) noexcept {
-        return options.max_bytes != unlimited || options.max_entry_bytes != unlimited ||
+        return has_charge || options.max_bytes != unlimited || options.max_entry_bytes != unlimited ||
                (has_pins && options.max_pinned_bytes != 0 && options.max_pinned_bytes != unlimited);
+    }
+    [[nodiscard]] static std::size_t pinned_bound(const cache_options& options) noexcept {
+        if constexpr (!has_pins) return unlimited;
+        return options.max_pinned_bytes == 0 ? options.max_bytes : options.max_pinned_bytes;
+    }
+
+    // ---- bytes that shards share
+
+    /// Bytes taken from a pool, on their way to a shard: they go back unless the shard takes them.
+    class loan {
+    public:
+        explicit loan(pool_type& from) noexcept : from_(from) {}
+        loan(const loan&) = delete;
+        loan& operator=(const loan&) = delete;
+        ~loan() { from_.give(bytes_); }
+        void add(std::size_t bytes) noexcept { bytes_ += bytes; }
+        [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
+        [[nodiscard]] std::size_t take() noexcept { return std::exchange(bytes_, 0); }
+
+    private:
+        pool_type& from_;
+        std::size_t bytes_ = 0;
+    };
+
+    /// What a shard lacks for a put.
+    struct need {
+        std::size_t bytes = 0;
+        bool sheer = false;  ///< even if all that it holds made room
+        bool fair = false;   ///< it has less than its part of the whole
+    };
+
+    /// A put enters other shards so many times before it is refused: what it collected may be used by then.
+    static constexpr unsigned max_collections = 3;
+
+    /// What a shard takes ahead of its need, so that the pool is not asked by every put.
+    [[nodiscard]] std::size_t ahead() const noexcept {
+        const std::size_t limit = bytes_.limit();
+        return limit == unlimited ? 4 * 1024 : smaller_of(limit / shard_count_ / 64, 64 * 1024);
+    }
+    [[nodiscard]] std::size_t fair_share() const noexcept {
+        const std::size_t limit = bytes_.limit();
+        return limit == unlimited ? unlimited : limit / shard_count_;
+    }
+
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE need provide(core_type& core, std::size_t held, loan& brought) noexcept {
+        if (core.shortage(held) == 0 && brought.bytes() == 0) [[likely]]
+            return {};
+        return provide_more(core, held, brought);
+    }
+    PLATEAU_COLD need provide_more(core_type& core, std::size_t held, loan& brought) noexcept {
+        core.add_bytes(brought.take());
+        const std::size_t lacks = core.shortage(held);
+        if (lacks == 0) return {};
+        const bool plenty = bytes_.left() > bytes_.limit() / 8;
+        std::size_t got = bytes_.take(lacks, plenty ? saturating_add(lacks, ahead()) : lacks);
+        if (got == 0) got = bytes_.take(1, lacks);
+        core.add_bytes(got);
+        if (got >= lacks) return {};
+        if (core.sheer_shortage(held) != 0) core.add_bytes(bytes_.take(core.sheer_shortage(held), 0));
+        if (shard_count_ == 1) return {};
+        if (const std::size_t sheer = core.sheer_shortage(held); sheer != 0) return {sheer, true, false};
+        // Entries of this shard would have to go. What others could give instead is not asked for ever in vain.
+        if (!core.may_collect()) return {};
+        return {lacks - got, false, saturating_add(core.bounds().max_bytes, lacks) <= fair_share()};
+    }
+    /// From the other shards, one after the other: what they do not use; where this one has less than its part, what
+    /// they have beyond theirs; and for an entry that is too large for this shard, all that it takes.
+    PLATEAU_COLD void collect(shard_type& shard, need lacks, loan& brought) {
+        std::size_t first = 0;
+        while (shards_[first] != &shard) ++first;
+        const std::size_t fair = fair_share();
+        for (unsigned pass = 0; pass < (lacks.sheer ? 2 : 1); ++pass)
+            for (std::size_t i = 1; i < shard_count_ && brought.bytes() < lacks.bytes; ++i) {
+                shard_type& other = *shards_[(first + i) % shard_count_];
+                const std::size_t missing = lacks.bytes - brought.bytes();
+                const std::size_t least = pass == 1 ? 0 : fair;
+                const bool evicts = lacks.sheer || lacks.fair;
+                if (evicts) session(other)->make_givable(missing, least);  // and sees out who had to go
+                brought.add(session(other)->give_bytes(missing, evicts ? least : 0));
+            }
+        if (brought.bytes() < lacks.bytes) session(shard)->collected_in_vain();
+    }
+    /// What removals left over goes back to the pool, but for a little.
+    void settle([[maybe_unused]] core_type& core) noexcept {
+        if constexpr (pooled) {
+            if (core.bounds().max_bytes == unlimited) return;
+            const std::size_t spare = core.bounds().max_bytes - smaller_of(core.used_bytes(), core.bounds().max_bytes);
+            if (const std::size_t kept = core.used_bytes() == 0 ? 0 : ahead(); spare > 2 * kept) [[unlikely]]
+                bytes_.give(core.give_bytes(spare - kept, 0));
+        }
+    }
+    void release_if_empty(shard_type& shard) noexcept {
+        session in(shard);
+        settle(*in);
+        in->release_if_empty();
+    }
+    /// Expects: the pool's limit is the bound. Returns: how many entries were evicted.
+    std::size_t bound_bytes(core_type& core, std::size_t i) noexcept {
+        const std::size_t limit = bytes_.limit();
+        const std::size_t part = share(limit, shard_count_, i);
+        bound_pinned(core, i);
+        if constexpr (!pooled) return core.set_max_bytes(limit, limit, limit);
+        const std::size_t before = core.bounds().max_bytes;
+        std::size_t after = before;
+        if (limit == unlimited && !has_charge) after = unlimited;
+        else if (before == unlimited) after = bytes_.take(1, smaller_of(core.used_bytes(), part));
+        else if (bytes_.taken() > limit) after = smaller_of(before, part);
+        const std::size_t evicted = core.set_max_bytes(after, limit, part);
+        if (before != unlimited) bytes_.give(after == unlimited ? before : before - after);
+        return evicted;
+    }
+    void bound_pinned(core_type& core, std::size_t i) noexcept {
+        if constexpr (!has_pins) return;
+        else if constexpr (!pooled) core.set_max_pinned_bytes(pinned_.limit());
+        else {
+            const std::size_t before = core.bounds().max_pinned_bytes;
+            if (pinned_.limit() == unlimited && !has_charge) {
+                core.set_max_pinned_bytes(unlimited);
+                if (before != unlimited) pinned_.give(before);
+            } else if (before == unlimited) {
+                const std::size_t part = share(pinned_.limit(), shard_count_, i);
+                core.set_max_pinned_bytes(pinned_.take(1, smaller_of(core.pinned_bytes(), part)));
+            } else {
+                pinned_.give(core.give_pinned_bytes(0));
+            }
+        }
+    }
+
+    /// Returns: what is still missing, and may be with other shards.
+    [[nodiscard]] std::size_t provide_pinned(core_type& core, std::uint32_t slot, loan& brought) noexcept {
+        core.add_pinned_bytes(brought.take());
+        const std::size_t lacks = core.pin_shortage(slot);
+        if (lacks == 0) [[likely]]
+            return 0;
+        std::size_t got = pinned_.take(lacks, saturating_add(lacks, shard_type::spare_pinned(pinned_)));
+        if (got == 0) got = pinned_.take(1, lacks);
+        core.add_pinned_bytes(got);
+        return got >= lacks || shard_count_ == 1 ? 0 : lacks - got;
+    }
+    PLATEAU_COLD void collect_pinned(shard_type& shard, std::size_t lacks, loan& brought) noexcept {
+        for_each_shard([&](shard_type& other) {
+            if (&other != &shard && brought.bytes() < lacks) brought.add(session(other)->give_pinned_bytes(0));
+        });
+    }
+
+    [[nodiscard]] static constexpr std::size_t smaller_of(std::size_t a, std::size_t b) noexcept {
+        return a < b ? a : b;
     }
 
     // ---- visits: user code that runs under the lock of one shard and may call back into another
@@ -461,22 +679,35 @@ private:
         while (shard_count_ < wanted) {
             const typename core_type::limits bounds{
                 .max_entries = share(options_.max_entries, wanted, shard_count_),
-                .max_bytes = share(options_.max_bytes, wanted, shard_count_),
+                .max_bytes = at_first(bytes_.limit()),
+                .all_bytes = bytes_.limit(),
+                .fair_bytes = share(bytes_.limit(), wanted, shard_count_),
                 .max_entry_bytes = options_.max_entry_bytes,
-                .max_pinned_bytes = share(options_.max_pinned_bytes, wanted, shard_count_),
-                .pins_follow_max_bytes = options_.max_pinned_bytes == 0,
+                .max_pinned_bytes = at_first(pinned_.limit()),
                 .reclaim_budget = options_.reclaim_budget,
             };
-            shards_[shard_count_] = shard_type::make(bounds, hash_, equal_, allocator_, start, listener_);
+            shards_[shard_count_] =
+                shard_type::make(bounds, hash_, equal_, allocator_, judge_, start, listener_, pinned_, charge_);
             ++shard_count_;
         }
         whole.engine = nullptr;
+    }
+    /// Of a bound that is shared a shard has nothing until it needs it.
+    [[nodiscard]] static std::size_t at_first(std::size_t bound) noexcept {
+        return pooled && (bound != unlimited || has_charge) ? 0 : bound;
     }
     /// Every shard refuses before one is emptied, and is empty before one goes: the destructors and listeners that run
     /// here may call the cache.
     void abandon_shards() noexcept {
         for_each_shard([](shard_type& shard) { session(shard)->refuse_all(); });
         for_each_shard([](shard_type& shard) { session(shard)->clear(); });
+        if constexpr (has_charge) {
+            for_each_shard([this](shard_type& shard) {
+                session in(shard);
+                bytes_.give(in->bounds().max_bytes);
+                pinned_.give(in->give_pinned_bytes(0));
+            });
+        }
         for (; shard_count_ != 0; --shard_count_) shard_type::abandon(shards_[shard_count_ - 1]);
         shard_list_allocator own(allocator_);
         shard_list_traits::deallocate(own, shards_, shard_list_size_);
@@ -516,7 +747,6 @@ private:
         [[nodiscard]] time_point operator()() const noexcept { return moment; }
     };
 
-    [[nodiscard]] time_point now() const noexcept { return (*clock_).now(); }
     void observe(core_type& core) const noexcept {
         if (core.timed()) core.observe(now());
     }
@@ -530,15 +760,26 @@ private:
             core.count_miss();
             return {};
         }
-        if (core.timed()) {
-            core.observe(moment());
-            if (core.expired(at.slot)) [[unlikely]] {
-                core.remove(at.slot, removal_cause::expired);
-                core.count_miss();
-                return {};
-            }
+        if (core.over_now(at.slot, moment)) [[unlikely]] {
+            core.remove_over(at.slot);
+            core.count_miss();
+            return {};
         }
         return at;
+    }
+
+    template <class Q, class Now, class F>
+    bool look_at(const Q& query, Now moment, F&& f) {
+        const key_for<Q> key(query);
+        if (!key.possible()) return false;
+        const std::uint64_t hash = hash_of(key.view());
+        session in(shard_of(hash));
+        const found at = find_live(*in, hash, key.view(), moment);
+        if (!at) return false;
+        const visitor inside(*this);
+        f(std::as_const(at.entry->value), std::as_const(at.entry->note));  // if it throws, nothing has changed yet
+        in->use(at);
+        return true;
     }
 
     template <class Q, class Now>
@@ -563,11 +804,12 @@ private:
         } else {
             {
                 typename shard_type::template quiet_session<get_runs_user_code<Q>> in(shard);
-                if (!in->timed()) [[likely]]
+                if (!in->may_end()) [[likely]]
                     return in->get(low_half(hash), key.view());
             }
             // The clock is read before the look-up, even if that finds nothing: a call in its midst would cost more.
-            return get_timed(shard, hash, key.view(), given_time{moment()});
+            if constexpr (!judged) return get_timed(shard, hash, key.view(), given_time{moment()});
+            else return get_timed(shard, hash, key.view(), moment);
         }
     }
 
@@ -577,7 +819,7 @@ private:
         std::uint32_t over = nil;
         answer_of<V> answer = get_quietly(shard, hash, key, moment, over);
         if (over != nil) [[unlikely]]
-            end_expired(shard, over);  // a sole user meets nobody until then
+            end_over(shard, over);  // a sole user meets nobody until then
         return answer;
     }
     template <class Key, class Now>
@@ -586,8 +828,8 @@ private:
         typename shard_type::template quiet_session<get_runs_user_code<Key>> in(shard);
         return in->get(low_half(hash), key, moment, over);
     }
-    PLATEAU_COLD static void end_expired(shard_type& shard, std::uint32_t slot) noexcept {
-        session(shard)->remove(slot, removal_cause::expired);
+    PLATEAU_COLD static void end_over(shard_type& shard, std::uint32_t slot) noexcept {
+        session(shard)->remove_over(slot);
     }
 
     template <class Key, class Now>
@@ -606,7 +848,7 @@ private:
         const std::uint64_t hash = hash_of(key.view());
         typename shard_type::template quiet_session<true> in(shard_of(hash));
         const found at = in->find(low_half(hash), key.view());
-        if (!at || (in->timed() && in->expired_at(at.slot, now()))) return false;
+        if (!at || in->over_at(at.slot, [this] { return now(); })) return false;
         f(std::as_const(at.entry->value));
         return true;
     }
@@ -625,8 +867,12 @@ private:
     PLATEAU_NO_UNIQUE_ADDRESS weigher_type weigher_;
     PLATEAU_NO_UNIQUE_ADDRESS listener_type listener_;
     PLATEAU_NO_UNIQUE_ADDRESS allocator_type allocator_;
+    PLATEAU_NO_UNIQUE_ADDRESS judge_type judge_;
+    PLATEAU_NO_UNIQUE_ADDRESS charge_type charge_;
     shared_part<clock_type> clock_;
     typename Policies::sync::template atomic<bool> weighs_;
+    pool_type bytes_;   // the byte bound; where shards share it or an outer budget is charged, what is taken of it
+    pool_type pinned_;  // the same of what is pinned
     mutable typename Policies::sync::template atomic<std::size_t> visitors_{0};
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <plateau/cache/byte_pool.hpp>
 #include <plateau/cache/core.hpp>
 #include <plateau/cache/pin.hpp>
 #include <plateau/config.hpp>
@@ -68,14 +69,28 @@ class cache_shard : public pin_home {
 public:
     using core_type = cache_core<K, V, Policies>;
     using listener_type = typename Policies::listener;
+    using charge_type = typename Policies::charge;
+    using pool_type = byte_pool<typename Policies::sync, charge_type>;
+
+    /// Whether what it may hold is taken from a pool, ahead of its need. Else the bounds are its own.
+    static constexpr bool pooled = !std::is_same_v<Access, sole_access> || !std::is_same_v<charge_type, no_charge>;
 
     cache_shard(const typename core_type::limits& bounds, const typename Policies::hash& hash,
-                const typename Policies::equal& equal, const typename Policies::allocator& allocator, time_point start,
-                listener_type& listener)
+                const typename Policies::equal& equal, const typename Policies::allocator& allocator,
+                const typename Policies::judge& judge, time_point start, listener_type& listener, pool_type& pinned,
+                const charge_type& outer)
         : pin_home{&release},
-          core_(bounds, hash, equal, allocator, start),
+          core_(bounds, hash, equal, allocator, judge, start),
           listener_(&listener),
+          pinned_(pinned),
+          outer_(outer),
           allocator_(allocator) {}
+
+    /// What a shard keeps of the bytes for pins beside those that are pinned.
+    [[nodiscard]] static std::size_t spare_pinned(const pool_type& pinned) noexcept {
+        const std::size_t part = pinned.limit() / 1024;
+        return part < 64 * 1024 ? part : 64 * 1024;
+    }
 
     /// Excludes others from construction to destruction, which sees out what was removed meanwhile.
     class session {
@@ -131,11 +146,12 @@ public:
 
     [[nodiscard]] static cache_shard* make(const typename core_type::limits& bounds,
                                            const typename Policies::hash& hash, const typename Policies::equal& equal,
-                                           const typename Policies::allocator& allocator, time_point start,
-                                           listener_type& listener) {
+                                           const typename Policies::allocator& allocator,
+                                           const typename Policies::judge& judge, time_point start,
+                                           listener_type& listener, pool_type& pinned, const charge_type& outer) {
         shard_allocator own(allocator);
         memory_guard memory{own, shard_traits::allocate(own, 1)};
-        std::construct_at(memory.shard, bounds, hash, equal, allocator, start, listener);
+        std::construct_at(memory.shard, bounds, hash, equal, allocator, judge, start, listener, pinned, outer);
         return std::exchange(memory.shard, nullptr);
     }
 
@@ -232,7 +248,10 @@ private:
         if constexpr (std::is_same_v<typename Policies::pins, counted>) {
             auto* const self = static_cast<cache_shard*>(home);
             self->access_.enter();
-            if (!self->core_.unpin(slot)) return self->access_.leave();
+            if (!self->core_.unpin(slot)) {
+                self->return_spare_pins();
+                return self->access_.leave();
+            }
             ++self->returning_;
             self->core_.retire_told(slot);
             self->core_.give_idle_pages();
@@ -240,8 +259,19 @@ private:
             else self->see_out(false);
             self->access_.enter();
             --self->returning_;
+            self->return_spare_pins();
             if (self->listener_ == nullptr) self->leave_for_good();
             else self->access_.leave();
+        }
+    }
+
+    /// Expects: entered. The pool ends with the cache.
+    void return_spare_pins() noexcept {
+        if constexpr (pooled) {
+            if (listener_ == nullptr) return;
+            const std::size_t spare = spare_pinned(pinned_);
+            if (core_.spare_pinned_bytes() > 2 * spare) [[unlikely]]
+                pinned_.give(core_.give_pinned_bytes(spare));
         }
     }
 
@@ -251,6 +281,7 @@ private:
         const bool last = core_.idle() && returning_ == 0;
         access_.leave();
         if (!last) return;
+        if constexpr (!std::is_same_v<charge_type, no_charge>) outer_.refund(core_.bounds().max_pinned_bytes);
         shard_allocator own(allocator_);
         std::destroy_at(this);
         shard_traits::deallocate(own, this, 1);
@@ -261,6 +292,8 @@ private:
     usher* ushers_ = nullptr;
     listener_type* listener_;    // null once the cache has ended
     std::size_t returning_ = 0;  // threads that let a last pin go, and have yet to look whether the cache has ended
+    pool_type& pinned_;          // until the cache has ended
+    PLATEAU_NO_UNIQUE_ADDRESS charge_type outer_;
     PLATEAU_NO_UNIQUE_ADDRESS typename Policies::allocator allocator_;
 };
 
