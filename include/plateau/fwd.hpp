@@ -86,18 +86,18 @@ class concurrent_lru_cache;
 class tag_list;
 struct tagged_put_options;
 template <class CacheOptions>
-struct tagged_options;
+struct tagged_cache_options;
 template <class CacheStats>
-struct tagged_stats;
+struct tagged_cache_stats;
 template <class C>
 class tagged_cache;
 enum class tier_reason : unsigned char;
 template <class V>
 struct tier_entry;
 template <class CacheOptions>
-struct tiered_options;
+struct tiered_cache_options;
 template <class CacheStats>
-struct tiered_stats;
+struct tiered_cache_stats;
 template <class C, class Tier>
 class tiered_cache;
 

@@ -89,8 +89,9 @@ public:
     static constexpr std::size_t most_tags = 0xffff;
 
     /// Expects: 1 <= max_tags <= most_tags. There is a record for each tag of one entry, even so.
-    tag_table(std::size_t max_tags, const Allocator& allocator)
-        : records_(max_tags < tag_list::capacity ? tag_list::capacity : max_tags, allocator),
+    tag_table(std::size_t max_tags, hash_key key, const Allocator& allocator)
+        : key_(key),
+          records_(max_tags < tag_list::capacity ? tag_list::capacity : max_tags, allocator),
           buckets_(std::bit_ceil(records_.size()), allocator),
           families_(std::bit_ceil(records_.size()) < max_families ? std::bit_ceil(records_.size()) : max_families,
                     allocator) {}
@@ -144,6 +145,11 @@ public:
     [[nodiscard]] PLATEAU_ALWAYS_INLINE bool over(const tag_note& note) const noexcept {
         if (note.records[0] == 0) return false;
         return over_by_tags(note);
+    }
+    /// Effects: a sweep is due, for an entry that was over before it got to its place.
+    void sweep_again() noexcept {
+        const std::lock_guard held(mutex_);
+        ended_.store(next_epoch(), std::memory_order_release);
     }
     /// Another number whenever more entries may be over.
     [[nodiscard]] std::uint64_t ended() const noexcept { return ended_.load(std::memory_order_acquire); }
@@ -282,14 +288,16 @@ private:
     }
 
     [[nodiscard]] std::uint16_t assign(std::uint64_t print) noexcept {
+        const std::uint64_t moment = next_epoch();
         std::uint16_t at = oldest_;
         if (used_ < records_.size()) {
             at = static_cast<std::uint16_t>(used_++);
             link_oldest(at);
         } else {
-            displace(records_[at]);
+            displace(records_[at], moment);
         }
         record& given = records_[at];
+        given.assigned.store(moment, std::memory_order_relaxed);  // see over()
         given.name = print;
         given.stored = 0;
         std::uint16_t& first = bucket_of(print);
@@ -297,15 +305,13 @@ private:
         return at;
     }
     /// Effects: the record is nobody's; the entries that may carry its name stand for the family from now on.
-    void displace(record& from) noexcept {
-        const std::uint64_t moment = next_epoch();
+    void displace(const record& from, std::uint64_t moment) noexcept {
         family& heir = family_of(from.name);
         if (heir.traced < invalidated(from)) heir.traced = invalidated(from);
         if (may_have_entries(from)) {
             if (heir.displaced == 0) heir.displaced = moment;
             ++displaced_;
         }
-        from.assigned.store(moment, std::memory_order_relaxed);  // see over()
         std::uint16_t* link = &bucket_of(from.name);
         while (&records_[*link] != &from) link = &records_[*link].next;
         *link = from.next;
@@ -348,7 +354,7 @@ private:
         link_oldest(at);
     }
 
-    hash_key key_ = hash_key::random();
+    const hash_key key_;
     fixed_array<record, Allocator> records_;
     fixed_array<bucket_head, Allocator> buckets_;
     fixed_array<family, Allocator> families_;
