@@ -99,7 +99,7 @@ TEST_CASE("tags cost nothing to a cache that has none, and 32 bytes an entry to 
     static_assert(tagged::entry_overhead == plain::entry_overhead + 32);
     static_assert(std::is_same_v<tagged::policies, plain::policies>);
     static_assert(!std::is_copy_constructible_v<tagged> && !std::is_move_constructible_v<tagged>);
-    static_assert(noexcept(std::declval<tagged&>().invalidate_tag("x")));
+    static_assert(noexcept(std::declval<tagged&>().invalidate_tag(std::string_view())));
     using sole = plateau::lru_cache<std::uint64_t, std::uint64_t>;
     const sole without({.max_entries = 1'000});
     const plateau::tagged_cache<sole> with({.cache = {.max_entries = 1'000}});
