@@ -139,6 +139,31 @@ TEST_CASE("a name may lose its record while it is invalidated and looked for", "
     });
 }
 
+TEST_CASE("what was invalidated is swept, wherever the sweep and the put were at the time", "[cache][explore]") {
+    explore_all_modes("cache", {.name = "tags: invalidate, sweep"}, [](scene& s) {
+        tagged cache({.cache = {.max_entries = 4}, .max_tags = 8});
+        cache.put(1, 10, {.tags = {"tag"}});
+        s.thread("invalidates", [&] { cache.invalidate_tag("tag"); });
+        s.thread("sweeps", [&] { cache.purge_expired(); });
+        s.run();
+        cache.purge_expired();
+        s.check(cache.size() == 0, "an entry that is over is swept");
+    });
+    explore_all_modes("cache", {.name = "tags: put, invalidate and sweep"}, [](scene& s) {
+        tagged cache({.cache = {.max_entries = 4}, .max_tags = 8});
+        s.thread("puts", [&] { cache.put(1, 10, {.tags = {"tag"}}); });
+        s.thread("sweeps", [&] {
+            cache.invalidate_tag("tag");
+            cache.purge_expired();
+        });
+        s.run();
+        const bool lives = cache.peek(1).has_value();
+        cache.purge_expired();
+        s.check(cache.size() == (lives ? 1 : 0), "an entry that is over is swept");
+        cache.check_invariants();
+    });
+}
+
 namespace {
 
 /// A tier of one number under a mutex, as a server has it: each call takes place at one moment.
