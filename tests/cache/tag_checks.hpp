@@ -369,8 +369,9 @@ void what_was_invalidated_on_its_way_in_is_swept(shared_check& check) {
     tagged_lru<Policies> cache{{.cache = {.max_entries = 100, .max_bytes = 1'000'000, .reclaim_budget = 1'000}},
                                weighs_and_invalidates{&meanwhile}};
     cache.put(1, 1, {.tags = {"other"}});
+    bool once = false;
     meanwhile = [&] {
-        meanwhile = nullptr;
+        if (std::exchange(once, true)) return;
         cache.invalidate_tag("tag");
         check.equal(cache.purge_expired(), 0U, "what is swept before the entry is there");
     };

@@ -30,8 +30,8 @@ template <class CacheOptions>
 struct tagged_cache_options {
     CacheOptions cache{};
 
-    /// Names that are told apart, 1 to 65,535; at least eight are. All memory for them is taken at once: 56 to 72 bytes
-    /// each.
+    /// Names that are told apart, 1 to 65,535; at least eight are. All memory for them is taken at once: at most 44
+    /// bytes each, and 6 KiB.
     std::size_t max_tags = 1'024;
 };
 
