@@ -35,7 +35,7 @@ inline std::string tag_named(std::uint64_t n) { return "a tag of some length, nu
 
 template <class Sync>
 void an_invalidation_ends_what_was_stamped_before(shared_check& check) {
-    table_of<Sync> table(16, plateau::hash_key::random(), {});
+    table_of<Sync> table(16, {}, {});
     const auto before = table.stamp({"catalog", "product:7"});
     const auto other = table.stamp({"product:7"});
     check.expect(!table.over(before), "an entry lives until one of its tags is invalidated");
@@ -55,7 +55,7 @@ void an_invalidation_ends_what_was_stamped_before(shared_check& check) {
 /// Names beyond the bound: the record of the first goes to another, and the first is stored with again.
 template <class Sync>
 void a_displaced_name_is_still_invalidated(shared_check& check) {
-    table_of<Sync> table(8, plateau::hash_key::random(), {});
+    table_of<Sync> table(8, {}, {});
     const auto first = table.stamp({"first"});
     std::vector<plateau::detail::tag_note> others;
     for (std::uint64_t i = 0; i < 8; ++i) others.push_back(table.stamp({tag_named(i)}));
@@ -77,7 +77,7 @@ void a_displaced_name_is_still_invalidated(shared_check& check) {
 /// An entry is invalidated, and then its record goes to another name.
 template <class Sync>
 void what_is_over_stays_over(shared_check& check) {
-    table_of<Sync> table(8, plateau::hash_key::random(), {});
+    table_of<Sync> table(8, {}, {});
     const auto over = table.stamp({"over"});
     table.invalidate("over");
     for (std::uint64_t i = 0; i < 100; ++i) {
@@ -89,7 +89,7 @@ void what_is_over_stays_over(shared_check& check) {
 
 template <class Sync>
 void a_load_that_began_before_an_invalidation_is_refused(shared_check& check) {
-    table_of<Sync> table(8, plateau::hash_key::random(), {});
+    table_of<Sync> table(8, {}, {});
     static_cast<void>(table.stamp({"known"}));
     const std::uint64_t then = table.now();
     check.expect(table.stamp_since({"known", "unknown"}, then).has_value(), "nothing was invalidated meanwhile");
@@ -117,7 +117,7 @@ void a_load_that_began_before_an_invalidation_is_refused(shared_check& check) {
 /// One entry has as many tags as there are records, all new.
 template <class Sync>
 void the_tags_of_one_entry_never_take_from_each_other(shared_check& check) {
-    table_of<Sync> table(1, plateau::hash_key::random(), {});
+    table_of<Sync> table(1, {}, {});
     for (std::uint64_t round = 0; round < 20; ++round) {
         plateau::tag_list tags;
         std::vector<std::string> names;
@@ -146,7 +146,7 @@ void the_table_agrees_with_an_exact_list(shared_check& check, std::size_t max_ta
         std::vector<bool> invalidated;
     };
     random_source random("tags" + std::to_string(max_tags) + "." + std::to_string(names));
-    table_of<Sync> table(max_tags, plateau::hash_key::random(), {});
+    table_of<Sync> table(max_tags, {}, {});
     std::vector<std::string> name;
     for (std::size_t i = 0; i < names; ++i) name.push_back(tag_named(i));
     const bool exact = names <= (max_tags < 8 ? 8 : max_tags);

@@ -46,7 +46,7 @@ struct both_keep_theirs;
 /// An invalidation counts as of the epoch before it, which is the stamp of what was stored last.
 template <>
 bool table_of<ends_at_the_same_epoch>::invalidate(std::string_view name) noexcept {
-    const std::uint16_t at = find(plateau::siphash13::of(key_, name));
+    const std::uint16_t at = find(hash_(plateau::tag_list::fingerprint(name)));
     if (at == nil) return false;
     const bool any = may_have_entries(records_[at]);
     records_[at].invalidated.store(epoch_.load());

@@ -60,7 +60,7 @@ private:
 ///
 /// An epoch counts what happens here. An entry carries the epoch at which it was stored, its stamp, and the numbers of
 /// its tags' records; it is over when one of them was invalidated at a later epoch. A record is of one name, which it
-/// knows by a keyed fingerprint of 64 bits. When all records are taken, a new name gets the one that was longest not
+/// knows by a fingerprint of 64 bits. When all records are taken, a new name gets the one that was longest not
 /// stored with. Entries of the former name still refer to it; they are told by their stamps, older than the
 /// `assigned` epoch of the record, and from then on stand for their family: one of up to 256, by the fingerprint.
 /// Whoever invalidates a name that has no record, or that had none for a while, invalidates what its family stands for.
@@ -89,8 +89,8 @@ public:
     static constexpr std::size_t most_tags = 0xffff;
 
     /// Expects: 1 <= max_tags <= most_tags. There is a record for each tag of one entry, even so.
-    tag_table(std::size_t max_tags, hash_key key, const Allocator& allocator)
-        : key_(key),
+    tag_table(std::size_t max_tags, const keyed_hash& hash, const Allocator& allocator)
+        : hash_(hash),
           records_(max_tags < tag_list::capacity ? tag_list::capacity : max_tags, allocator),
           buckets_(std::bit_ceil(records_.size()), allocator),
           families_(std::bit_ceil(records_.size()) < max_families ? std::bit_ceil(records_.size()) : max_families,
@@ -104,7 +104,7 @@ public:
     /// The note of an entry that is stored with these tags from now on.
     [[nodiscard]] tag_note stamp(const tag_list& tags) noexcept {
         if (tags.empty()) return {};
-        const fingerprints names(key_, tags);
+        const tag_list names = hashed(tags);
         const std::lock_guard held(mutex_);
         return stamp_named(names);
     }
@@ -112,16 +112,16 @@ public:
     /// or may have been.
     [[nodiscard]] std::optional<tag_note> stamp_since(const tag_list& tags, std::uint64_t then) noexcept {
         if (tags.empty()) return tag_note{};
-        const fingerprints names(key_, tags);
+        const tag_list names = hashed(tags);
         const std::lock_guard held(mutex_);
-        for (std::size_t i = 0; i < names.size; ++i)
-            if (invalidated_since(names.of[i], then)) return std::nullopt;
+        for (std::size_t i = 0; i < names.size(); ++i)
+            if (invalidated_since(names.prints_[i], then)) return std::nullopt;
         return stamp_named(names);
     }
 
     /// Effects: the entries that were stored with `name` are over. Returns: whether there may have been any.
     bool invalidate(std::string_view name) noexcept {
-        const std::uint64_t print = siphash13::of(key_, name);
+        const std::uint64_t print = hash_(tag_list::fingerprint(name));
         const std::lock_guard held(mutex_);
         const std::uint64_t moment = next_epoch();
         ++invalidations_;
@@ -213,14 +213,6 @@ private:
             return displaced != 0 && displaced < moment;
         }
     };
-    struct fingerprints {
-        std::uint64_t of[tag_list::capacity];
-        std::size_t size = 0;
-        fingerprints(hash_key key, const tag_list& tags) noexcept {
-            for (const std::string_view name : tags) of[size++] = siphash13::of(key, name);
-        }
-    };
-
     [[nodiscard]] static std::uint64_t assigned(const record& of) noexcept {
         return of.assigned.load(std::memory_order_relaxed);
     }
@@ -238,6 +230,13 @@ private:
                 return true;
         }
         return false;
+    }
+
+    /// Under the table's secret: where a name stands is nobody's to choose.
+    [[nodiscard]] tag_list hashed(const tag_list& tags) const noexcept {
+        tag_list names;
+        for (; names.size_ < tags.size_; ++names.size_) names.prints_[names.size_] = hash_(tags.prints_[names.size_]);
+        return names;
     }
 
     // ---- under the mutex
@@ -273,17 +272,17 @@ private:
     }
 
     /// All names have their records before the stamp is drawn: an epoch at which one was assigned is none of it.
-    [[nodiscard]] tag_note stamp_named(const fingerprints& names) noexcept {
+    [[nodiscard]] tag_note stamp_named(const tag_list& names) noexcept {
         tag_note note;
-        for (std::size_t i = 0; i < names.size; ++i) {
-            const std::uint16_t known = find(names.of[i]);
-            const std::uint16_t at = known != nil ? known : assign(names.of[i]);
+        for (std::size_t i = 0; i < names.size(); ++i) {
+            const std::uint16_t known = find(names.prints_[i]);
+            const std::uint16_t at = known != nil ? known : assign(names.prints_[i]);
             move_to_newest(at);  // and so is not the one that the next name gets
             note.records[i] = static_cast<std::uint16_t>(at + 1);
-            note.families[i] = family_number(names.of[i]);
+            note.families[i] = family_number(names.prints_[i]);
         }
         note.stamp = epoch_.load(std::memory_order_relaxed);
-        for (std::size_t i = 0; i < names.size; ++i) records_[note.records[i] - 1U].stored = note.stamp;
+        for (std::size_t i = 0; i < names.size(); ++i) records_[note.records[i] - 1U].stored = note.stamp;
         return note;
     }
 
@@ -354,7 +353,7 @@ private:
         link_oldest(at);
     }
 
-    const hash_key key_;
+    const keyed_hash hash_;
     fixed_array<record, Allocator> records_;
     fixed_array<bucket_head, Allocator> buckets_;
     fixed_array<family, Allocator> families_;

@@ -88,7 +88,7 @@ struct tagged_policies : noted<Policies, tag_note> {
 /// Promise     If `invalidate_tag(name)` returned before a look-up begins, that finds no entry with this tag whose
 /// `put`
 ///             returned before the invalidation was called. A put that runs meanwhile comes before it or after it.
-/// Names       any text; told apart by a fingerprint of 64 bits, keyed as the cache's hash is. The `max_tags` names
+/// Names       any text; told apart by a fingerprint of 64 bits. The `max_tags` names
 /// last stored with are told
 ///             apart from all others. When there are more, the one longest not stored with joins one of up to 256
 ///             families: its entries stay, and end with the first invalidation of a name of that family that is not, or
@@ -119,7 +119,7 @@ public:
     /// Throws: as `C`; std::invalid_argument for `max_tags` of 0, or above 65,535.
     template <class... Parts>
     explicit tagged_cache(const options& how, Parts&&... parts)
-        : table_(checked(how).max_tags, secret(), detail::copied_part<typename policies::allocator>(parts...)),
+        : table_(checked(how).max_tags, hash_of_names(), detail::copied_part<typename policies::allocator>(parts...)),
           cache_(how.cache, std::forward<Parts>(parts)..., judge_type{&table_}) {}
     tagged_cache(const tagged_cache&) = delete;
     tagged_cache& operator=(const tagged_cache&) = delete;
@@ -228,10 +228,9 @@ private:
         return how;
     }
 
-    /// A cache that hashes its keys without one has names without one.
-    [[nodiscard]] static hash_key secret() noexcept {
-        if constexpr (std::is_same_v<typename policies::hash, unkeyed_hash>) return hash_key{1, 2};
-        else return hash_key::random();
+    /// A cache that hashes its keys without a secret has none for its names.
+    [[nodiscard]] static keyed_hash hash_of_names() noexcept {
+        return std::conditional_t<std::is_same_v<typename policies::hash, unkeyed_hash>, unkeyed_hash, keyed_hash>();
     }
 
     template <class Q, class U, class Condition>
