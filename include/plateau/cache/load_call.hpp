@@ -98,6 +98,11 @@ struct load_coroutine {
         [[noreturn]] static void unhandled_exception() noexcept { std::terminate(); }
     };
 };
+#if defined(__GNUC__) && !defined(__clang__)
+// The frame holds a loader whose type may be local to a source; g++ takes the frame for a type of this header.
+#    pragma GCC diagnostic push
+#    pragma GCC diagnostic ignored "-Wsubobject-linkage"
+#endif
 /// `loader` is its own: what is awaited may refer to it. The key is there until the ticket has ended the load.
 template <class V, class L, class K>
 load_coroutine await_load(L loader, const K& key, load_ticket<V> ticket) {
@@ -115,6 +120,9 @@ load_coroutine await_load(L loader, const K& key, load_ticket<V> ticket) {
 #endif
     if (ticket) ticket.fail(std::move(why));
 }
+#if defined(__GNUC__) && !defined(__clang__)
+#    pragma GCC diagnostic pop
+#endif
 
 /// A loader that is the cache's, by reference.
 template <class L>

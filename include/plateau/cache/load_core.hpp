@@ -667,7 +667,7 @@ private:
     const std::unique_ptr<any_loader<K, V>> loader_;
     const std::optional<executor_ref> where_;
     wait_list<sync> nobody_;
-    table_type table_;
+    mutable table_type table_;  // looking into it takes its mutexes
     atomic<std::uint64_t> loads_{0};
     atomic<std::uint64_t> loads_absent_{0};
     atomic<std::uint64_t> load_failures_{0};
