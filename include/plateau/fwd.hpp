@@ -103,6 +103,19 @@ template <class CacheStats>
 struct tiered_cache_stats;
 template <class C, class Tier>
 class tiered_cache;
+enum class load_reason : unsigned char;
+template <class V>
+struct loaded;
+template <class V>
+class load_result;
+template <class V>
+class load_ticket;
+template <class CacheOptions>
+struct loading_cache_options;
+template <class CacheStats>
+struct loading_cache_stats;
+template <class C>
+class loading_cache;
 
 // channel
 struct queue_options;
