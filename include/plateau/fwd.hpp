@@ -86,6 +86,36 @@ template <class K, class V, class Policies = cache_policies>
 class lru_cache;
 template <class K, class V, class Policies = concurrent_cache_policies>
 class concurrent_lru_cache;
+class tag_list;
+struct tagged_put_options;
+template <class CacheOptions>
+struct tagged_cache_options;
+template <class CacheStats>
+struct tagged_cache_stats;
+template <class C>
+class tagged_cache;
+enum class tier_reason : unsigned char;
+template <class V>
+struct tier_entry;
+template <class CacheOptions>
+struct tiered_cache_options;
+template <class CacheStats>
+struct tiered_cache_stats;
+template <class C, class Tier>
+class tiered_cache;
+enum class load_reason : unsigned char;
+template <class V>
+struct loaded;
+template <class V>
+class load_result;
+template <class V>
+class load_ticket;
+template <class CacheOptions>
+struct loading_cache_options;
+template <class CacheStats>
+struct loading_cache_stats;
+template <class C>
+class loading_cache;
 
 // channel
 struct queue_options;

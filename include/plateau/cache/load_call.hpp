@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <plateau/cache/load_ticket.hpp>
+#include <plateau/cache/loaded.hpp>
+#include <plateau/config.hpp>
+#include <plateau/executor.hpp>
+#include <plateau/owned_bytes.hpp>
+
+#include <coroutine>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+PLATEAU_NAMESPACE_BEGIN
+namespace detail {
+
+/// The kinds of loaders, and how each ends its load. A loader is called with the key, and answers
+///   by a value: a V, an optional<V> (nothing: absent), a loaded<V>, or an optional<loaded<V>>;
+///   by an awaitable of one of these, which is awaited in a coroutine of the cache;
+///   through a load_ticket that it takes beside the key.
+
+/// Returns: what `f` threw, or null.
+template <class F>
+[[nodiscard]] std::exception_ptr caught(F&& f) noexcept {
+#if PLATEAU_EXCEPTIONS
+    try {
+        f();
+    } catch (...) {
+        return std::current_exception();
+    }
+#else
+    f();
+#endif
+    return nullptr;
+}
+
+template <class A>
+concept awaitable = requires(A&& one) {
+    one.await_ready();
+    one.await_resume();
+}
+|| requires(A&& one) { static_cast<A&&>(one).operator co_await(); }
+|| requires(A&& one) { operator co_await(static_cast<A&&>(one)); };
+
+template <class L, class K, class V>
+inline constexpr bool takes_ticket = std::is_invocable_v<L&, const K&, load_ticket<V>>;
+
+template <class L, class K>
+inline constexpr bool awaits = false;
+template <class L, class K>
+    requires std::is_invocable_v<L&, const K&>
+inline constexpr bool awaits<L, K> = awaitable<std::invoke_result_t<L&, const K&>>;
+
+/// Its call takes as long as the load does.
+template <class L, class K, class V>
+inline constexpr bool blocks = !takes_ticket<L, K, V> && !awaits<L, K>;
+
+template <class R, class V>
+inline constexpr bool is_load_answer = std::is_constructible_v<V, R>;
+template <class V>
+inline constexpr bool is_load_answer<loaded<V>, V> = true;
+template <class U, class V>
+inline constexpr bool is_load_answer<std::optional<U>, V> =
+    std::is_same_v<std::optional<U>, V> || std::is_constructible_v<V, U> || std::is_same_v<U, loaded<V>>;
+
+template <class L, class K, class V>
+inline constexpr bool is_loader = takes_ticket<L, K, V> || awaits<L, K>;
+template <class L, class K, class V>
+    requires(!takes_ticket<L, K, V> && !awaits<L, K> && std::is_invocable_v<L&, const K&>)
+inline constexpr bool is_loader<L, K, V> = is_load_answer<std::remove_cvref_t<std::invoke_result_t<L&, const K&>>, V>;
+
+template <class V, class R>
+void end_load(load_ticket<V>& ticket, R&& answer) {
+    using bare = std::remove_cvref_t<R>;
+    if constexpr (std::is_same_v<bare, loaded<V>>) {
+        ticket.store(std::forward<R>(answer));
+    } else if constexpr (is_optional<bare> && !std::is_same_v<bare, V>) {
+        if (answer) end_load(ticket, *std::forward<R>(answer));
+        else ticket.absent();
+    } else {
+        static_assert(std::is_constructible_v<V, R>,
+                      "plateau: a loader returns V, std::optional<V>, plateau::loaded<V>, or an awaitable of one of "
+                      "these, or takes a load_ticket<V> beside the key");
+        ticket.store(loaded<V>{.value = V(std::forward<R>(answer))});
+    }
+}
+
+/// A coroutine that nobody waits for: it ends a load and is gone.
+struct load_coroutine {
+    struct promise_type {
+        static load_coroutine get_return_object() noexcept { return {}; }
+        static std::suspend_never initial_suspend() noexcept { return {}; }
+        static std::suspend_never final_suspend() noexcept { return {}; }
+        static void return_void() noexcept {}
+        [[noreturn]] static void unhandled_exception() noexcept { std::terminate(); }
+    };
+};
+#if defined(__GNUC__) && !defined(__clang__)
+// The frame holds a loader whose type may be local to a source; g++ takes the frame for a type of this header.
+#    pragma GCC diagnostic push
+#    pragma GCC diagnostic ignored "-Wsubobject-linkage"
+#endif
+/// `loader` is its own: what is awaited may refer to it. The key is there until the ticket has ended the load.
+template <class V, class L, class K>
+load_coroutine await_load(L loader, const K& key, load_ticket<V> ticket) {
+    std::exception_ptr why;
+#if PLATEAU_EXCEPTIONS
+    try {
+        auto answer = co_await loader(key);
+        end_load(ticket, std::move(answer));
+    } catch (...) {
+        why = std::current_exception();
+    }
+#else
+    auto answer = co_await loader(key);
+    end_load(ticket, std::move(answer));
+#endif
+    if (ticket) ticket.fail(std::move(why));
+}
+#if defined(__GNUC__) && !defined(__clang__)
+#    pragma GCC diagnostic pop
+#endif
+
+/// A loader that is the cache's, by reference.
+template <class L>
+struct lent_loader {
+    L* loader;
+    template <class K>
+    decltype(auto) operator()(const K& key) {
+        return (*loader)(key);
+    }
+};
+
+/// Throws: what the loader throws before it has an answer; the ticket may then be used up.
+template <class V, class L, class Lasting, class K>
+void call_loader(L& loader, Lasting&& lasting, const K& key, load_ticket<V>&& ticket) {
+    if constexpr (takes_ticket<L, K, V>) loader(key, std::move(ticket));
+    else if constexpr (awaits<L, K>)
+        await_load<V, std::remove_cvref_t<Lasting>>(std::forward<Lasting>(lasting), key, std::move(ticket));
+    else end_load(ticket, loader(key));
+}
+
+/// The loader of a cache, whatever its type.
+template <class K, class V>
+class any_loader {
+public:
+    any_loader() = default;
+    any_loader(const any_loader&) = delete;
+    any_loader& operator=(const any_loader&) = delete;
+    virtual ~any_loader() = default;
+
+    virtual void call(const K& key, load_ticket<V>&& ticket) = 0;
+    [[nodiscard]] virtual bool blocks() const noexcept = 0;
+    [[nodiscard]] virtual std::size_t size() const noexcept = 0;
+};
+template <class K, class V, class L>
+class loader_of final : public any_loader<K, V> {
+public:
+    template <class Part>
+    explicit loader_of(Part&& loader) : loader_(std::forward<Part>(loader)) {}
+
+    void call(const K& key, load_ticket<V>&& ticket) override {
+        call_loader<V>(loader_, lent_loader<L>{std::addressof(loader_)}, key, std::move(ticket));
+    }
+    [[nodiscard]] bool blocks() const noexcept override { return detail::blocks<L, K, V>; }
+    [[nodiscard]] std::size_t size() const noexcept override { return sizeof(*this); }
+
+private:
+    L loader_;
+};
+
+// ---- where a load comes from: `blocks()`, `run(ticket, key)` on the calling thread, `send(record)` for elsewhere
+
+/// The cache's own loader.
+template <class K, class V>
+class own_source {
+public:
+    static constexpr bool is_own = true;
+
+    explicit own_source(any_loader<K, V>* loader) noexcept : loader_(loader) {}
+
+    [[nodiscard]] bool blocks() const noexcept { return checked().blocks(); }
+    void call(const K& key, load_ticket<V>&& ticket) { checked().call(key, std::move(ticket)); }
+
+    template <class Core, class Record>
+    void pack(Record& record) {
+        std::construct_at(reinterpret_cast<own_source*>(record.job_room), *this);
+        record.job = [](Record& at) noexcept {
+            own_source own = *std::launder(reinterpret_cast<own_source*>(at.job_room));
+            Core::of(at).run(at, own);
+        };
+    }
+
+private:
+    [[nodiscard]] any_loader<K, V>& checked() const noexcept {
+        PLATEAU_EXPECTS(loader_ != nullptr, "a loading_cache without a loader was asked to load: pass one after the "
+                                            "options, or call get_or_load");
+        return *loader_;
+    }
+
+    any_loader<K, V>* loader_;
+};
+
+/// A loader that came with the call. It is the caller's until it is called elsewhere.
+template <class K, class V, class L>
+class call_source {
+public:
+    static constexpr bool is_own = false;
+
+    explicit call_source(L& loader) noexcept : loader_(std::addressof(loader)) {}
+
+    [[nodiscard]] static constexpr bool blocks() noexcept { return detail::blocks<L, K, V>; }
+    void call(const K& key, load_ticket<V>&& ticket) {
+        call_loader<V>(*loader_, std::move(*loader_), key, std::move(ticket));
+    }
+
+    template <class Core, class Record>
+    void pack(Record& record) {
+        if constexpr (sizeof(L) <= sizeof record.job_room && alignof(L) <= alignof(void*) &&
+                      std::is_nothrow_move_constructible_v<L>) {
+            std::construct_at(reinterpret_cast<L*>(record.job_room), std::move(*loader_));
+            record.job = [](Record& at) noexcept {
+                L* const there = std::launder(reinterpret_cast<L*>(at.job_room));
+                L own(std::move(*there));
+                std::destroy_at(there);
+                call_source source(own);
+                Core::of(at).run(at, source);
+            };
+        } else {
+            auto made = std::make_unique<L>(std::move(*loader_));
+            std::construct_at(reinterpret_cast<L**>(record.job_room), made.release());
+            record.job = [](Record& at) noexcept {
+                const std::unique_ptr<L> own(*std::launder(reinterpret_cast<L**>(at.job_room)));
+                call_source source(*own);
+                Core::of(at).run(at, source);
+            };
+        }
+    }
+
+private:
+    L* loader_;
+};
+
+}
+PLATEAU_NAMESPACE_END
