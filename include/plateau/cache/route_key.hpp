@@ -176,11 +176,14 @@ private:
         for_each_chosen(query, names, [&](std::string_view name, std::string_view value) {
             if (size > max_bytes || reason_ != route_reason::none) return;
             std::size_t length = 0;
-            if (!detail::decode_form(value, [&](char) { ++length; })) reason_ = route_reason::bad_escape;
+            if (!detail::decode_form(value, [&](char) { ++length; })) {
+                reason_ = route_reason::bad_escape;
+                return;
+            }
             size = detail::saturating_add(size, detail::key_frame::of_text(name.size()));
             size = detail::saturating_add(size, detail::key_frame::of_text(length));
         });
-        if (size > max_bytes) reason_ = route_reason::too_large;
+        if (size > max_bytes && reason_ == route_reason::none) reason_ = route_reason::too_large;
         return size;
     }
     /// Expects: measured.
