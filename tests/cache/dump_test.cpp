@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+#include "cache/dump_checks.hpp"
+#include "tools/catch.hpp"
+#include "tools/counting_allocator.hpp"
+#include "tools/fault_sweep.hpp"
+#include "tools/proof.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+using namespace plateau_test;
+using namespace std::chrono_literals;
+using plateau::dump_reason;
+using plateau::forever;
+using plateau::warm_up_reason;
+using plateau::detail::crc32c;
+
+namespace {
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+    return std::as_bytes(std::span(text.data(), text.size()));
+}
+
+/// Memory that dumps take on a witness of their own.
+allocation_tally& decoded() {
+    static allocation_tally tally;
+    return tally;
+}
+template <class T>
+struct decoded_allocator : counting_allocator<T> {
+    using value_type = T;
+    decoded_allocator() noexcept : counting_allocator<T>(decoded()) {}
+    template <class U>
+    decoded_allocator(const decoded_allocator<U>&) noexcept : counting_allocator<T>(decoded()) {}
+    template <class U>
+    struct rebind {
+        using other = decoded_allocator<U>;
+    };
+};
+using nested = std::vector<std::vector<char, decoded_allocator<char>>,
+                           decoded_allocator<std::vector<char, decoded_allocator<char>>>>;
+
+struct unknown_to_dumps {
+    int* hidden;
+};
+enum loose { any_number };
+
+static_assert(plateau::dumpable<std::string> && plateau::dumpable<deep_value> && plateau::dumpable<labelled> &&
+              plateau::dumpable<std::array<double, 3>> && plateau::dumpable<colour>);
+static_assert(!plateau::dumpable<unknown_to_dumps> && !plateau::dumpable<std::vector<unknown_to_dumps>> &&
+              !plateau::dumpable<int*> && !plateau::dumpable<std::pair<int, int*>> && !plateau::dumpable<loose> &&
+              !plateau::dumpable<std::optional<std::string_view>> && !plateau::dumpable<long double>);
+
+}  // namespace
+
+TEST_CASE("the checksum of a dump is the CRC-32C of RFC 3720", "[cache][unit]") {
+    CHECK(crc32c::extend(0, {}) == 0);
+    CHECK(crc32c::extend(0, bytes_of("123456789")) == 0xe3069283U);
+    std::array<std::byte, 32> block{};  // the examples of its appendix B.4
+    CHECK(crc32c::extend(0, block) == 0x8a9136aaU);
+    block.fill(std::byte{0xff});
+    CHECK(crc32c::extend(0, block) == 0x62a8ab43U);
+    for (unsigned i = 0; i < 32; ++i) block[i] = static_cast<std::byte>(i);
+    CHECK(crc32c::extend(0, block) == 0x46dd794eU);
+    for (std::size_t cut = 0; cut <= block.size(); ++cut)
+        CHECK(crc32c::extend(crc32c::extend(0, std::span(block).first(cut)), std::span(block).subspan(cut)) ==
+              0x46dd794eU);
+}
+
+TEST_CASE("a dump is the bytes that its format says", "[cache][unit]") {
+    const plain_entries<std::uint16_t, std::string> entries{{0x0102, "ab", 5ns}};
+    const file_bytes file = written(entries);
+    std::string hex;
+    for (const std::byte byte : file) {
+        constexpr std::string_view digits = "0123456789abcdef";
+        hex += digits[std::to_integer<std::size_t>(byte) / 16];
+        hex += digits[std::to_integer<std::size_t>(byte) % 16];
+    }
+    CHECK(hex.substr(0, 24) == "706c6174656175"
+                               "1a"
+                               "01000000");
+    CHECK(hex.substr(40, 40) == "0000000000000000"
+                                "0000000000000000"
+                                "00000000");
+    CHECK(hex.substr(88, 24) == "0c000000"
+                                "0500000000000000");
+    CHECK(hex.substr(120, 24) == "0201"
+                                 "0200000000000000"
+                                 "6162");
+    CHECK(hex.substr(152, 24) == "ffffffff"
+                                 "0100000000000000");
+    CHECK(hex.size() == 184);
+
+    CHECK(crc32c::extend(0, file) == 0x58b308aeU);
+}
+
+TEST_CASE("what was written is read back, of every known shape", "[cache][model]") {
+    INFO(random_source::repeat());
+    const std::uint64_t rounds = 1'000 * proof_scale();
+    passes([&](shared_check& check) { what_was_written_is_read_back(check, rounds); });
+    proof_count("cache", "dumps read back", rounds);
+}
+
+TEST_CASE("damage to a dump is noticed, and what came before it is kept", "[cache][unit]") {
+    INFO(random_source::repeat());
+    passes([](shared_check& check) { damage_is_noticed_and_what_came_before_is_kept(check); });
+}
+
+TEST_CASE("an entry that is missing, doubled or moved is damage", "[cache][unit]") {
+    const plain_entries<int, int> entries{{1, 1, forever}, {2, 2, forever}, {3, 3, forever}};
+    const file_bytes file = written(entries);
+    const auto entry_bytes = static_cast<std::ptrdiff_t>(format::frame_bytes + 8 + format::checksum_bytes);
+    const auto at = [&](const file_bytes& in, int i) { return in.begin() + format::header_bytes + i * entry_bytes; };
+    file_bytes missing = file;
+    missing.erase(at(file, 1) - file.begin() + missing.begin(), at(file, 2) - file.begin() + missing.begin());
+    file_bytes doubled = file;
+    doubled.insert(doubled.begin() + (at(file, 1) - file.begin()), at(file, 0), at(file, 1));
+    file_bytes moved = file;
+    std::rotate(moved.begin() + (at(file, 0) - file.begin()), moved.begin() + (at(file, 1) - file.begin()),
+                moved.begin() + (at(file, 2) - file.begin()));
+    CHECK(read<int, int>(file_reader{missing}).result.reason() == warm_up_reason::damaged);
+    CHECK(read<int, int>(file_reader{missing}).entries.size() == 1);
+    CHECK(read<int, int>(file_reader{doubled}).result.reason() == warm_up_reason::damaged);
+    CHECK(read<int, int>(file_reader{doubled}).entries.size() == 1);
+    CHECK(read<int, int>(file_reader{moved}).result.reason() == warm_up_reason::damaged);
+    CHECK(read<int, int>(file_reader{moved}).entries.empty());
+}
+
+TEST_CASE("what is no dump, or another's, is told apart and not read", "[cache][unit]") {
+    const plain_entries<int, std::string> entries{{1, "one", forever}};
+    const file_bytes file = written(entries);
+    CHECK(read<int, std::string>(file_reader{{}}).result.reason() == warm_up_reason::cut);
+    CHECK(read<int, std::string>(file_reader{file_bytes(100)}).result.reason() == warm_up_reason::not_a_dump);
+    CHECK(read<int, std::vector<short>>(file_reader{file}).result.reason() == warm_up_reason::other_content);
+    CHECK(read<unsigned, std::string>(file_reader{file}).result.reason() == warm_up_reason::other_content);
+    CHECK(read<long, std::string>(file_reader{file}).result.reason() == warm_up_reason::other_content);
+    plateau::warm_up_options options = at_test_epoch();
+    options.content_version = 2;
+    CHECK(read<int, std::string>(file_reader{file}, options).result.reason() == warm_up_reason::other_content);
+    file_bytes next = file;
+    next[8] = std::byte{2};
+    const auto back = read<int, std::string>(file_reader{next});
+    CHECK(back.result.reason() == warm_up_reason::other_version);
+    CHECK(to_string(back.result.reason()) == "other_version");
+    CHECK_FALSE(back.result);
+}
+
+TEST_CASE("a size that lies costs what really arrives", "[cache][alloc]") {
+    using file = forged_file<std::string, std::string>;
+    for (const std::uint32_t size : {0xffff'fffeU, 0x8000'0000U, 15U << 20, 1U << 20}) {
+        file lying;
+        lying.entry("a", "b").frame(size, INT64_MAX).payload(file_bytes(10'000));
+        plateau::warm_up_options options = at_test_epoch();
+        file_reader from{lying.bytes()};
+        const auto start = new_totals();
+        std::int64_t most = 0;
+        std::size_t stored = 0;
+        const auto source = [&](std::span<std::byte> room) {
+            most = std::max(most, new_totals().live_bytes - start.live_bytes);
+            return from(room);
+        };
+        plateau::detail::warm_up_run<std::string, std::string, decltype(source)> run(source, options,
+                                                                                     options.max_entry_bytes);
+        const auto result = run.run([&](std::string&&, std::string&&, plateau::duration) { return ++stored, true; });
+        CAPTURE(size);
+        CHECK(result.reason() == warm_up_reason::cut);
+        CHECK(stored == 1);
+        CHECK(most <= 3 * 16'384);  // twice what arrived, rounded up to pieces, and the buffer it outgrew
+    }
+}
+
+TEST_CASE("an entry above the bound is passed over without memory, and the next is read", "[cache][alloc]") {
+    using file = forged_file<std::string, std::string>;
+    file large;
+    large.entry("a", "b").entry("large", std::string(1'000'000, 'x')).entry("c", "d").end();
+    plateau::warm_up_options options = at_test_epoch();
+    options.max_entry_bytes = 1'000;
+    const auto start = new_totals();
+    const auto back = read<std::string, std::string>(file_reader{large.bytes()}, options);
+    const auto taken = new_totals();
+    CHECK(taken.live_bytes - start.live_bytes < 2'000);
+    CHECK(back.result);
+    CHECK(back.result.entries() == 2);
+    CHECK(back.result.skipped() == 1);
+    CHECK(back.entries[1].key == "c");
+}
+
+TEST_CASE("a count that lies inside an entry allocates no more than the bound", "[cache][alloc]") {
+    using file = forged_file<std::uint64_t, nested>;
+    const auto with_counts = [](std::uint64_t outer, std::uint64_t inner, std::size_t padding) {
+        plateau::detail::byte_buffer buffer;
+        plateau::dump_writer to(buffer);
+        to.put(std::uint64_t{1}, outer, inner);
+        for (std::size_t i = 0; i < padding; ++i) to.put(std::uint64_t{0});
+        return file_bytes(buffer.bytes().begin(), buffer.bytes().end());
+    };
+    constexpr std::uint64_t huge = std::numeric_limits<std::uint64_t>::max();
+    plateau::warm_up_options options = at_test_epoch();
+    options.max_entry_bytes = 10'000;
+    file lying;
+    for (const std::uint64_t count : {huge, huge / 24, huge / 8 + 1, std::uint64_t{1} << 32, std::uint64_t{9'000}})
+        lying.raw(with_counts(count, 0, 1'100)).raw(with_counts(1, count, 1'000));
+    lying.raw(with_counts(1'000, 0, 999));  // true, and 24,000 bytes of empty vectors
+    lying.raw(with_counts(300, 0, 299));    // true, and within the bound
+    lying.end();
+    decoded().reset_peak();
+    const auto back = read<std::uint64_t, nested>(file_reader{lying.bytes()}, options);
+    CHECK(back.result);
+    CHECK(back.result.entries() == 1);
+    CHECK(back.result.skipped() == 11);
+    CHECK(decoded().peak_bytes <= 10'000);
+}
+
+TEST_CASE("an entry with a value that is none is skipped", "[cache][unit]") {
+    using file = forged_file<bool, std::optional<colour>>;
+    const std::byte two[] = {std::byte{2}, std::byte{0}};
+    const std::byte half[] = {std::byte{1}, std::byte{1}};
+    const std::byte more[] = {std::byte{1}, std::byte{0}, std::byte{0}};
+    const std::byte good[] = {std::byte{1}, std::byte{1}, std::byte{9}};
+    file odd;
+    odd.raw(two).raw(half).raw(more).raw({}).raw(good).end();
+    const auto back = read<bool, std::optional<colour>>(file_reader{odd.bytes()});
+    CHECK(back.result);
+    CHECK(back.result.skipped() == 4);
+    CHECK(back.entries == plain_entries<bool, std::optional<colour>>{{true, colour::blue, forever}});
+}
+
+TEST_CASE("the time away is taken off each time to live", "[cache][unit]") {
+    passes([](shared_check& check) { the_time_away_is_taken_off(check); });
+}
+
+TEST_CASE("a number of entries that lies is damage, and bytes after the end are not read", "[cache][unit]") {
+    using file = forged_file<int, int>;
+    file longer;
+    longer.entry(1, 1).frame(format::end_mark, 2);
+    CHECK(read<int, int>(file_reader{longer.bytes()}).result.reason() == warm_up_reason::damaged);
+    file followed;
+    followed.entry(1, 1).end();
+    const std::size_t size = followed.bytes().size();
+    followed.bytes().resize(size + 100);
+    std::size_t given = 0;
+    file_reader from{followed.bytes()};
+    const auto source = [&](std::span<std::byte> room) {
+        const auto count = from(room);
+        given += static_cast<std::size_t>(count);
+        return count;
+    };
+    CHECK(read<int, int>(source).result);
+    CHECK(given == size);
+}
+
+TEST_CASE("a source that fails, or claims what it was not asked for, is the reason", "[cache][unit]") {
+    const auto failing = [](std::span<std::byte>) { return -1; };
+    CHECK(read<int, int>(failing).result.reason() == warm_up_reason::source_failed);
+    const auto boasting = [](std::span<std::byte> room) { return room.size() + 1; };
+    CHECK(read<int, int>(boasting).result.reason() == warm_up_reason::source_failed);
+}
+
+TEST_CASE("a sink that refuses is asked no more", "[cache][unit]") {
+    plateau::detail::dump_batch<int, std::string> batch;
+    batch.add(1, std::string(20'000, 'x'), forever);
+    for (const int allowed : {0, 1, 2}) {
+        int asked = 0;
+        const auto sink = [&](std::span<const std::byte>) { return asked++ < allowed; };
+        plateau::detail::dump_run<int, std::string, decltype(sink)> run(sink, {});
+        const bool first = run.write(batch.entries());
+        const bool second = first && run.write(batch.entries());
+        const plateau::dump_result result = run.finish();
+        CAPTURE(allowed);
+        CHECK(first == (allowed > 0));
+        CHECK(second == (allowed > 1));
+        CHECK_FALSE(result);
+        CHECK(result.reason() == dump_reason::sink_refused);
+        CHECK(asked == allowed + 1);
+    }
+}
+
+TEST_CASE("memory that is not there leaves a dump and a warm-up as they were", "[cache][alloc]") {
+    random_source random("dump faults");
+    const auto entries = random_entries(random, 5);
+    const file_bytes file = written(entries);
+    const auto nothing = [] { return 0; };
+    const auto kept = [](int, const sweep_step&) {};
+    const auto dump = [&](int) {
+        std::size_t bytes = 0;
+        const auto sink = [&](std::span<const std::byte> more) { return bytes += more.size(), true; };
+        plateau::detail::dump_run<std::string, deep_value, decltype(sink)> run(sink, {});
+        plateau::detail::dump_batch<std::string, deep_value> batch;
+        for (const auto& entry : entries) batch.add(entry.key, entry.value, entry.left);
+        static_cast<void>(run.write(batch.entries()));
+        static_cast<void>(run.finish());
+    };
+    const auto warm_up = [&](int) { static_cast<void>(read<std::string, deep_value>(file_reader{file})); };
+    const sweep_report dumped = sweep_faults(fault::operator_new, nothing, dump, kept);
+    const sweep_report warmed = sweep_faults(fault::operator_new, nothing, warm_up, kept);
+    for (const sweep_report& report : {dumped, warmed}) {
+        CHECK(report.points > 0);
+        CHECK(report.threw == report.injected);
+        CHECK(report.leaked_bytes == 0);
+        CHECK(report.leaked_blocks == 0);
+    }
+}
