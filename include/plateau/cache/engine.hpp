@@ -104,10 +104,10 @@ template <class K, class V, class Policies, class Access>
 class cache_engine {
     static_assert(std::is_object_v<K> && std::is_object_v<V> && !std::is_const_v<K> && !std::is_const_v<V>,
                   "plateau: a cache key and a cache value are plain object types");
-    static_assert(!arena_bound_v<K>,
+    static_assert(!arena_bound_v<K> || arena_bound_v<typename Policies::allocator>,
                   "plateau: this cache key may point into memory that ends with a request (a pointer, "
                   "view, span, reference or arena type); store an owning copy, or unowned<T>");
-    static_assert(!arena_bound_v<V>,
+    static_assert(!arena_bound_v<V> || arena_bound_v<typename Policies::allocator>,
                   "plateau: this cache value may point into memory that ends with a request (a pointer, view, span, "
                   "reference or arena type); store an owning copy, or unowned<T>");
     static_assert(std::is_move_constructible_v<K> && std::is_move_constructible_v<V>,
