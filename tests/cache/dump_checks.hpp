@@ -3,6 +3,7 @@
 #pragma once
 
 #include "seeded_bugs/shared_check.hpp"
+#include "tools/new_witness.hpp"
 #include "tools/random.hpp"
 
 #include <plateau/cache/dump.hpp>
@@ -38,12 +39,14 @@ struct file_writer {
     }
 };
 
-/// Gives a file in pieces of at most `piece` bytes.
+/// Gives a file in pieces of at most `piece` bytes, and asks the witness how much is held whenever it is asked.
 struct file_reader {
     std::span<const std::byte> left;
     std::size_t piece = SIZE_MAX;
+    std::int64_t* most_held = nullptr;
 
     std::ptrdiff_t operator()(std::span<std::byte> room) {
+        if (most_held != nullptr) *most_held = std::max(*most_held, new_totals().live_bytes);
         const std::size_t count = std::min({room.size(), left.size(), piece});
         if (count != 0) std::memcpy(room.data(), left.data(), count);
         left = left.subspan(count);
@@ -104,7 +107,7 @@ inline plateau::warm_up_options at_test_epoch() {
 }
 
 template <class K, class V, class Source = file_reader>
-read_back<K, V> read(Source source, const plateau::warm_up_options& options = at_test_epoch()) {
+read_back<K, V> read_dump(Source source, const plateau::warm_up_options& options = at_test_epoch()) {
     read_back<K, V> back;
     plateau::detail::warm_up_run<K, V, Source> run(source, options, options.max_entry_bytes);
     back.result = run.run([&](K&& key, V&& value, plateau::duration left) {
@@ -167,7 +170,7 @@ void what_was_written_is_read_back(shared_check& check, std::uint64_t rounds) {
     for (std::uint64_t i = 0; i < rounds && !check.failed(); ++i) {
         const auto entries = random_entries(random, random.below(70));
         const file_bytes file = written<Sink>(entries);
-        const auto back = read<std::string, deep_value>(reads<Source>(file, 1 + random.below(5'000)));
+        const auto back = read_dump<std::string, deep_value>(reads<Source>(file, 1 + random.below(5'000)));
         check.equal(back.result.reason(), plateau::warm_up_reason::none, "the reason");
         check.expect(back.entries == entries, "the entries that were written are read back");
         check.equal(back.result.entries(), entries.size(), "the number of entries");
@@ -200,7 +203,7 @@ void damage_is_noticed_and_what_came_before_is_kept(shared_check& check) {
         return stored.size() <= entries.size() && std::equal(stored.begin(), stored.end(), entries.begin());
     };
     for (std::size_t size = 0; size < file.size() && !check.failed(); ++size) {
-        const auto back = read<std::string, deep_value>(reads<Source>(std::span(file).first(size)));
+        const auto back = read_dump<std::string, deep_value>(reads<Source>(std::span(file).first(size)));
         check.equal(back.result.reason(), plateau::warm_up_reason::cut, "the reason of a cut file");
         check.equal(back.entries.size(), good_before(size), "what came before the cut");
         check.expect(is_beginning(back.entries), "what came before the cut is as it was");
@@ -208,7 +211,7 @@ void damage_is_noticed_and_what_came_before_is_kept(shared_check& check) {
     for (std::size_t at = 0; at < file.size() && !check.failed(); ++at) {
         file_bytes damaged = file;
         damaged[at] ^= static_cast<std::byte>(1U << random.below(8));
-        const auto back = read<std::string, deep_value>(reads<Source>(damaged));
+        const auto back = read_dump<std::string, deep_value>(reads<Source>(damaged));
         check.expect(!back.result, "a changed bit is noticed");
         check.equal(back.entries.size(), good_before(at), "what came before the damage");
         check.expect(is_beginning(back.entries), "what came before the damage is as it was");
@@ -259,7 +262,24 @@ private:
     std::int64_t entries_ = 0;
 };
 
-/// `deadline`, `overdue` and so on: what is left of a time to live after `away`.
+template <class Source = file_reader>
+void a_size_that_lies_costs_what_really_arrives(shared_check& check) {
+    for (const std::uint32_t size : {0xffff'fffeU, 0x8000'0000U, 15U << 20, 1U << 20}) {
+        forged_file<std::string, std::string> lying;
+        lying.entry("a", "b").frame(size, INT64_MAX).payload(file_bytes(10'000));
+        const std::int64_t before = new_totals().live_bytes;
+        std::int64_t most = before;
+        auto source = reads<Source>(lying.bytes());
+        source.most_held = &most;
+        const auto back = read_dump<std::string, std::string>(source);
+        check.equal(back.result.reason(), plateau::warm_up_reason::cut, "the reason");
+        check.equal(back.entries.size(), 1U, "the entries before the lie");
+        // Twice what arrived, rounded up to pieces, and the buffer that was outgrown.
+        check.expect(most - before <= 3 * 16'384, "memory follows what arrives");
+    }
+}
+
+/// Seconds before and after, and numbers at both ends.
 template <class Source = file_reader>
 void the_time_away_is_taken_off(shared_check& check) {
     using namespace std::chrono_literals;
@@ -270,7 +290,7 @@ void the_time_away_is_taken_off(shared_check& check) {
         plateau::warm_up_options options;
         options.now = test_epoch + now;
         options.max_time_to_live = most;
-        const auto back = read<int, int>(reads<Source>(file.bytes()), options);
+        const auto back = read_dump<int, int>(reads<Source>(file.bytes()), options);
         check.expect(static_cast<bool>(back.result), "the file is read to its end");
         check.equal(back.result.entries() + back.result.skipped(), 7U, "the entries in the file");
         std::map<int, plateau::duration> left;
