@@ -3,10 +3,11 @@
 #pragma once
 
 #include "seeded_bugs/shared_check.hpp"
+#include "tools/counting_allocator.hpp"
 #include "tools/new_witness.hpp"
 #include "tools/random.hpp"
 
-#include <plateau/cache/dump.hpp>
+#include <plateau/cache.hpp>
 
 #include <algorithm>
 #include <array>
@@ -162,6 +163,25 @@ inline plain_entries<std::string, deep_value> random_entries(random_source& rand
     return entries;
 }
 
+/// Memory that dumps take on a witness of their own.
+inline allocation_tally& decoded() {
+    static allocation_tally tally;
+    return tally;
+}
+template <class T>
+struct decoded_allocator : counting_allocator<T> {
+    using value_type = T;
+    decoded_allocator() noexcept : counting_allocator<T>(decoded()) {}
+    template <class U>
+    decoded_allocator(const decoded_allocator<U>&) noexcept : counting_allocator<T>(decoded()) {}
+    template <class U>
+    struct rebind {
+        using other = decoded_allocator<U>;
+    };
+};
+using nested = std::vector<std::vector<char, decoded_allocator<char>>,
+                           decoded_allocator<std::vector<char, decoded_allocator<char>>>>;
+
 // ---- checks
 
 template <class Sink = file_writer, class Source = file_reader>
@@ -306,6 +326,68 @@ void the_time_away_is_taken_off(shared_check& check) {
     check.expect(left_at(99h) == expected{{1, 10s}, {2, 5s}, {3, plateau::forever}, {7, longest}},
                  "a clock that was set back gives nobody more time");
     check.expect(left_at(100h, 6s) == expected{{1, 6s}, {2, 5s}, {3, 6s}, {7, 6s}}, "no more than is allowed");
+}
+
+// ---- caches
+
+template <class Cache>
+file_bytes dumped(const Cache& cache) {
+    file_bytes file;
+    static_cast<void>(cache.dump(file_writer{&file}, {.content_version = 0, .written_at = test_epoch}));
+    return file;
+}
+template <class Cache>
+plateau::warm_up_result warmed_up(Cache& cache, std::span<const std::byte> file,
+                                  const plateau::warm_up_options& options = at_test_epoch()) {
+    return cache.warm_up(file_reader{file}, options);
+}
+/// What is in a cache, the hottest first: as its dump says.
+template <class Cache>
+auto contents(const Cache& cache) {
+    return read_dump<typename Cache::key_type, typename Cache::mapped_type>(file_reader{dumped(cache)}).entries;
+}
+template <class Cache>
+std::vector<int> keys_of(const Cache& cache) {
+    std::vector<int> keys;
+    for (const auto& entry : contents(cache)) keys.push_back(entry.key);
+    return keys;
+}
+
+/// Who goes first in the old cache goes first in the new one; where there is less room, the coldest stay outside.
+template <class Policies>
+void the_order_survives_and_the_hottest_are_kept(shared_check& check) {
+    using cache_type = plateau::lru_cache<int, int, Policies>;
+    cache_type before({.max_entries = 8});
+    for (int i = 0; i < 8; ++i) before.put(i, i);
+    for (const int used : {2, 5, 0}) static_cast<void>(before.get(used));
+    const std::vector<int> order = keys_of(before);
+    const file_bytes file = dumped(before);
+    for (const std::size_t room : {8U, 5U, 1U}) {
+        cache_type after({.max_entries = room});
+        const plateau::warm_up_result result = warmed_up(after, file);
+        check.equal(result.entries(), room, "the entries for which there is room");
+        check.equal(result.skipped(), 8 - room, "the entries for which there is none");
+        check.expect(keys_of(after) == std::vector<int>(order.begin(), order.begin() + static_cast<int>(room)),
+                     "the hottest are kept, in their order");
+        after.check_invariants();
+    }
+}
+
+/// What came while nobody looked is newer than any file.
+template <class Policies>
+void what_is_there_stays_and_stays_hotter(shared_check& check) {
+    using cache_type = plateau::lru_cache<int, int, Policies>;
+    cache_type before({.max_entries = 8});
+    for (int i = 0; i < 6; ++i) before.put(i, i);
+    cache_type after({.max_entries = 4});
+    after.put(9, 90);
+    after.put(5, 50);
+    const plateau::warm_up_result result = warmed_up(after, dumped(before));
+    check.equal(result.entries(), 2U, "the entries for which there is room");
+    check.expect(after.peek(5) == 50, "a key that is there keeps its value");
+    check.expect(after.peek(9) == 90 && after.contains(4) && after.contains(3), "nobody has to go for what is read");
+    after.put(10, 1);
+    check.expect(after.contains(5) && after.contains(9) && !after.contains(3), "what is read goes first");
 }
 
 }  // namespace plateau_test

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "cache/dump_checks.hpp"
 #include "tools/catch.hpp"
-#include "tools/counting_allocator.hpp"
+#include "tools/fault.hpp"
 #include "tools/fault_sweep.hpp"
 #include "tools/proof.hpp"
+
+#include <plateau/cache.hpp>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,29 +34,43 @@ std::span<const std::byte> bytes_of(std::string_view text) {
     return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-/// Memory that dumps take on a witness of their own.
-allocation_tally& decoded() {
-    static allocation_tally tally;
-    return tally;
-}
-template <class T>
-struct decoded_allocator : counting_allocator<T> {
-    using value_type = T;
-    decoded_allocator() noexcept : counting_allocator<T>(decoded()) {}
-    template <class U>
-    decoded_allocator(const decoded_allocator<U>&) noexcept : counting_allocator<T>(decoded()) {}
-    template <class U>
-    struct rebind {
-        using other = decoded_allocator<U>;
-    };
-};
-using nested = std::vector<std::vector<char, decoded_allocator<char>>,
-                           decoded_allocator<std::vector<char, decoded_allocator<char>>>>;
-
 struct unknown_to_dumps {
     int* hidden;
 };
 enum loose { any_number };
+
+struct timed : plateau::cache_policies {
+    using clock = plateau::manual_clock;
+    static constexpr plateau::duration tick{1};
+};
+struct heard {
+    std::vector<std::pair<std::string, plateau::removal_cause>>* of;
+    void operator()(const std::string& key, std::string&&, plateau::removal_cause cause) noexcept {
+        of->emplace_back(key, cause);
+    }
+};
+struct listening : plateau::cache_policies {
+    using listener = heard;
+};
+struct four_shards_by_turns : plateau::concurrent_cache_policies {
+    static constexpr std::size_t shards = 4;
+    static constexpr std::size_t min_shard_entries = 1;
+};
+
+/// A value whose copy fails when the test says so.
+struct sometimes_copied {
+    static inline int copies_left = -1;
+    int value = 0;
+    sometimes_copied() = default;
+    explicit sometimes_copied(int number) : value(number) {}
+    sometimes_copied(sometimes_copied&&) = default;
+    sometimes_copied& operator=(sometimes_copied&&) = default;
+    sometimes_copied(const sometimes_copied& other) : value(other.value) {
+        if (copies_left-- == 0) throw injected_fault{};
+    }
+    friend void dump_append(plateau::dump_writer& to, const sometimes_copied& from) { to.put(from.value); }
+    friend bool dump_read(plateau::dump_reader& from, sometimes_copied& to) { return from.get(to.value); }
+};
 
 static_assert(plateau::dumpable<std::string> && plateau::dumpable<deep_value> && plateau::dumpable<labelled> &&
               plateau::dumpable<std::array<double, 3>> && plateau::dumpable<colour>);
@@ -286,6 +303,191 @@ TEST_CASE("memory that is not there leaves a dump and a warm-up as they were", "
     for (const sweep_report& report : {dumped, warmed}) {
         CHECK(report.points > 0);
         CHECK(report.threw == report.injected);
+        CHECK(report.leaked_bytes == 0);
+        CHECK(report.leaked_blocks == 0);
+    }
+}
+
+TEST_CASE("the order survives a dump, and a smaller cache keeps the hottest", "[cache][unit]") {
+    passes([](shared_check& check) { the_order_survives_and_the_hottest_are_kept<plateau::cache_policies>(check); });
+}
+
+TEST_CASE("what is in a cache stays when it is warmed up, and stays hotter", "[cache][unit]") {
+    passes([](shared_check& check) { what_is_there_stays_and_stays_hotter<plateau::cache_policies>(check); });
+}
+
+TEST_CASE("a time to live goes on in the next cache, and what is over is not dumped", "[cache][unit]") {
+    plateau::manual_clock clock;
+    plateau::lru_cache<int, int, timed> before{{.max_entries = 10, .time_to_live = 100ns}, clock};
+    before.put(1, 1);
+    clock.advance(60ns);
+    before.put(2, 2);
+    before.put(3, 3, {.time_to_live = forever});
+    clock.advance(40ns);
+    plateau::manual_clock later{plateau::time_point(1h)};
+    plateau::lru_cache<int, int, timed> after{{.max_entries = 10, .time_to_live = 5ns}, later};
+    const auto result = warmed_up(after, dumped(before));
+    CHECK(result);
+    CHECK(result.entries() == 2);
+    later.advance(59ns);
+    CHECK(after.contains(2));
+    later.advance(1ns);
+    CHECK_FALSE(after.contains(2));
+    later.advance(1000h);
+    CHECK(after.contains(3));
+    after.check_invariants();
+}
+
+TEST_CASE("an entry that has expired makes room for one from a dump", "[cache][unit]") {
+    plateau::manual_clock clock;
+    plateau::lru_cache<int, int, timed> before{{.max_entries = 2}, clock};
+    before.put(1, 1);
+    before.put(2, 2);
+    plateau::lru_cache<int, int, timed> after{{.max_entries = 2}, clock};
+    after.put(2, 20, {.time_to_live = 10ns});
+    after.put(3, 30, {.time_to_live = 10ns});
+    clock.advance(10ns);
+    CHECK(warmed_up(after, dumped(before)).entries() == 2);
+    CHECK(after.peek(2) == 2);
+    CHECK(after.size() == 2);
+}
+
+TEST_CASE("a byte bound holds whatever a dump says, and the listener hears what is not stored", "[cache][unit]") {
+    plateau::lru_cache<std::string, std::string> before{{.max_entries = 100}};
+    for (int i = 0; i < 20; ++i) before.put(std::to_string(i), std::string(1'000, 'x'));
+    before.put("large", std::string(100'000, 'x'));
+    std::vector<std::pair<std::string, plateau::removal_cause>> told;
+    plateau::lru_cache<std::string, std::string, listening> after{{.max_bytes = 10'000, .max_entry_bytes = 5'000},
+                                                                  heard{&told}};
+    after.put("19", "own");
+    told.clear();
+    const auto result = warmed_up(after, dumped(before));
+    CHECK(result);
+    CHECK(result.entries() + result.skipped() == 21);
+    CHECK(after.stats().bytes <= 10'000);
+    CHECK(after.peek("19") == "own");
+    CHECK(after.contains("18"));
+    CHECK_FALSE(after.contains("0"));
+    CHECK(told.size() == result.skipped() - 1);  // the large one was never made
+    for (const auto& [key, cause] : told) CHECK(cause == plateau::removal_cause::rejected);
+    CHECK(told.front().first == "19");
+    CHECK(after.stats().discards == told.size());
+    after.check_invariants();
+}
+
+TEST_CASE("a cache that was closed by a bound of 0 takes nothing from a dump", "[cache][unit]") {
+    plateau::lru_cache<int, int> before{{.max_entries = 10}};
+    before.put(1, 1);
+    plateau::lru_cache<int, int> after{{.max_entries = 10}};
+    after.set_max_entries(0);
+    const auto result = warmed_up(after, dumped(before));
+    CHECK(result);
+    CHECK(result.skipped() == 1);
+    CHECK(after.size() == 0);
+}
+
+TEST_CASE("a sink and a source may use the cache, and change it", "[cache][unit]") {
+    plateau::concurrent_lru_cache<int, std::string, four_shards_by_turns> cache{{.max_entries = 4'000}};
+    for (int i = 0; i < 2'000; ++i) cache.put(i, std::string(40, 'x'));
+    file_bytes file;
+    int calls = 0;
+    const auto sink = [&](std::span<const std::byte> bytes) {
+        for (int i = 0; i < 2'000; ++i) {  // every shard; one that were held would be a violation
+            if (i % 3 == calls % 3) cache.erase(i);
+            else cache.put(i + 2'000 * (i % 2), "new");
+        }
+        if (++calls == 3) cache.clear();
+        file.insert(file.end(), bytes.begin(), bytes.end());
+        return true;
+    };
+    const auto result = cache.dump(sink);
+    CHECK(result);
+    CHECK(calls > 3);
+    CHECK(result.entries() <= 2'000);
+    cache.check_invariants();
+
+    plateau::concurrent_lru_cache<int, std::string, four_shards_by_turns> after{{.max_entries = 4'000}};
+    file_reader from{file, 1'000};
+    const auto source = [&](std::span<std::byte> room) {
+        after.put(static_cast<int>(from.left.size()), "meanwhile");
+        return from(room);
+    };
+    const auto warm = after.warm_up(source);
+    CHECK(warm);
+    CHECK(warm.entries() + warm.skipped() == result.entries());
+    after.check_invariants();
+}
+
+TEST_CASE("shards are dumped by turns, so that what is hot anywhere comes first", "[cache][unit]") {
+    plateau::concurrent_lru_cache<int, int, four_shards_by_turns> cache{{.max_entries = 4'000}};
+    for (int i = 0; i < 1'000; ++i) cache.put(i, i);
+    const std::vector<int> keys = keys_of(cache);
+    REQUIRE(keys.size() == 1'000);
+    const auto position = [&](int key) { return std::find(keys.begin(), keys.end(), key) - keys.begin(); };
+    CHECK(position(999) < 4 * 32);
+    CHECK(position(0) >= 1'000 - 4 * 64);
+    // Twice as many as there is room for: half of the cache, and that the hotter one.
+    plateau::lru_cache<int, int> half{{.max_entries = 500}};
+    CHECK(warmed_up(half, dumped(cache)).entries() == 500);
+    int hot = 0;
+    for (int i = 500; i < 1'000; ++i) hot += half.contains(i);
+    CHECK(hot > 400);
+}
+
+TEST_CASE("a dump whose copies fail leaves the cache as it was", "[cache][unit]") {
+    plateau::lru_cache<int, sometimes_copied> cache{{.max_entries = 100}};
+    for (int i = 0; i < 100; ++i) cache.put(i, sometimes_copied(i));
+    file_bytes file;
+    for (const int copies : {0, 1, 31, 32, 99}) {
+        sometimes_copied::copies_left = copies;
+        CHECK_THROWS_AS(static_cast<void>(cache.dump(file_writer{&file})), injected_fault);
+        cache.check_invariants();
+    }
+    sometimes_copied::copies_left = -1;
+    CHECK(cache.dump(file_writer{&file}).entries() == 100);
+}
+
+TEST_CASE("a sink that throws is heard, and so is a source", "[cache][unit]") {
+    plateau::lru_cache<int, int> cache{{.max_entries = 100}};
+    for (int i = 0; i < 100; ++i) cache.put(i, i);
+    const auto sink = [](std::span<const std::byte>) -> bool { throw injected_fault{}; };
+    CHECK_THROWS_AS(static_cast<void>(cache.dump(sink)), injected_fault);
+    const file_bytes file = dumped(cache);
+    file_reader from{std::span(file).first(file.size() / 2)};
+    const auto source = [&](std::span<std::byte> room) {
+        const auto given = from(room);
+        if (given == 0) throw injected_fault{};
+        return given;
+    };
+    plateau::lru_cache<int, int> after{{.max_entries = 100}};
+    CHECK_THROWS_AS(static_cast<void>(after.warm_up(source)), injected_fault);
+    CHECK(after.size() > 30);
+    after.check_invariants();
+}
+
+TEST_CASE("memory that is not there leaves a cache whole while it is dumped and warmed up", "[cache][alloc]") {
+    plateau::lru_cache<int, std::string> before{{.max_entries = 20}};
+    for (int i = 0; i < 20; ++i) before.put(i, std::string(40, 'x'));
+    const file_bytes file = dumped(before);
+    const auto nothing = [] { return 0; };
+    const auto whole = [&](int, const sweep_step&) { before.check_invariants(); };
+    const auto dump = [&](int) {
+        std::size_t bytes = 0;
+        const auto sink = [&](std::span<const std::byte> more) { return bytes += more.size(), true; };
+        static_cast<void>(before.dump(sink));
+    };
+    const auto fresh = [] {
+        return std::make_unique<plateau::lru_cache<int, std::string>>(plateau::cache_options{.max_entries = 10});
+    };
+    const auto warm_up = [&](auto& cache) { static_cast<void>(warmed_up(*cache, file)); };
+    const auto still_whole = [&](auto& cache, const sweep_step&) {
+        cache->check_invariants();
+        cache->put(1, "goes on");
+    };
+    const sweep_report dumps = sweep_faults(fault::operator_new, nothing, dump, whole);
+    const sweep_report warm_ups = sweep_faults(fault::operator_new, fresh, warm_up, still_whole);
+    for (const sweep_report& report : {dumps, warm_ups}) {
+        CHECK(report.points > 0);
         CHECK(report.leaked_bytes == 0);
         CHECK(report.leaked_blocks == 0);
     }

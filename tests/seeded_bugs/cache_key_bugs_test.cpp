@@ -97,7 +97,21 @@ struct ages_for_ever : file_reader {};
 struct forgets_the_clock : file_reader {};
 struct seals_alone : file_writer {};
 
+struct reads_into_the_front : plateau::cache_policies {};
+struct reads_as_it_puts : plateau::cache_policies {};
+
 }  // namespace
+
+/// What is read is the newest, as what is put.
+template <>
+void detail::cache_core<int, int, reads_into_the_front>::cool_latest() noexcept {}
+
+/// What is read is put: over what is there, and for it another goes.
+template <>
+bool detail::cache_engine<int, int, reads_as_it_puts, detail::sole_access>::restore(int& key, int& value,
+                                                                                    plateau::duration time_to_live) {
+    return static_cast<bool>(put(key, value, plateau::put_options{time_to_live}));
+}
 
 /// Memory for what the size says, before any of it is there.
 template <>
@@ -202,4 +216,10 @@ TEST_CASE("dumps that are believed are noticed", "[cache][seeded]") {
     expect_killed({"F1", "entries whose checksums know nothing of each other",
                    "cache: what was written is read back, of every known shape", "the reason",
                    [](shared_check& check) { what_was_written_is_read_back<seals_alone>(check, 20); }});
+    expect_killed({"F1", "what is read goes to the front",
+                   "cache: the order survives a dump, and a smaller cache keeps the hottest", "in their order",
+                   the_order_survives_and_the_hottest_are_kept<reads_into_the_front>});
+    expect_killed({"F2", "what is read displaces what is there",
+                   "cache: what is in a cache stays when it is warmed up, and stays hotter",
+                   "the entries for which there is room", what_is_there_stays_and_stays_hotter<reads_as_it_puts>});
 }
