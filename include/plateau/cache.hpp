@@ -17,10 +17,16 @@
 /// lru_order.hpp knows who goes first, deadlines.hpp (with timer_wheel.hpp) and verdicts.hpp who is over; core.hpp
 /// makes them one structure with bounds; shard.hpp says who may enter it and how entries end; engine.hpp has each
 /// operation once, and the two public types are its faces. layer_access.hpp is what layers stand on.
+///
+/// Beside it stand keys that a stranger cannot confuse (composite_key.hpp, route_key.hpp) and dumps of the entries
+/// (dump.hpp).
 
+#include <plateau/cache/composite_key.hpp>
 #include <plateau/cache/concurrent_lru_cache.hpp>
+#include <plateau/cache/dump.hpp>
 #include <plateau/cache/lru_cache.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/pin.hpp>
 #include <plateau/cache/policies.hpp>
+#include <plateau/cache/route_key.hpp>
 #include <plateau/cache/stats.hpp>

@@ -116,6 +116,18 @@ template <class CacheStats>
 struct loading_cache_stats;
 template <class C>
 class loading_cache;
+class composite_key;
+struct route_key_options;
+enum class route_reason : unsigned char;
+class route_key;
+class dump_writer;
+class dump_reader;
+struct dump_options;
+struct warm_up_options;
+enum class dump_reason : unsigned char;
+enum class warm_up_reason : unsigned char;
+class dump_result;
+class warm_up_result;
 
 // channel
 struct queue_options;

@@ -43,6 +43,28 @@ int use_cache(Cache& cache) {
     return 0;
 }
 
+int use_keys_and_dumps() {
+    plateau::lru_cache<std::string, std::string> before{{.max_entries = 10}};
+    plateau::concurrent_lru_cache<std::string, std::string> after{{.max_entries = 10}};
+    const plateau::route_key route{"/items", "page=2&utm=x", {"page", "sort"}};
+    if (!route || !before.put(*route, "page two")) return 1;
+    if (!before.put(plateau::composite_key{"tenant", *route, 7}, "of a tenant")) return 1;
+    std::vector<std::byte> file;
+    const auto sink = [&](std::span<const std::byte> bytes) {
+        file.insert(file.end(), bytes.begin(), bytes.end());
+        return true;
+    };
+    if (!before.dump(sink)) return 1;
+    std::size_t given = 0;
+    const auto source = [&](std::span<std::byte> room) {
+        std::size_t count = 0;
+        for (; count < room.size() && given < file.size(); ++count) room[count] = file[given++];
+        return count;
+    };
+    if (!after.warm_up(source)) return 1;
+    return after.get(plateau::composite_key{"tenant", *route, 7u}) ? 0 : 1;
+}
+
 int use_gate() {
     using namespace plateau::literals;
     plateau::gate door{{.max_in_flight = 2, .max_bytes = 1_MiB}};
@@ -126,7 +148,7 @@ int use_plateau() {
 
     plateau::lru_cache<std::string, std::string> alone{{.max_bytes = 1_MiB}};
     plateau::concurrent_lru_cache<std::string, std::string> shared{{.max_bytes = 1_MiB}};
-    if (use_cache(alone) != 0 || use_cache(shared) != 0 || use_gate() != 0) return 1;
+    if (use_cache(alone) != 0 || use_cache(shared) != 0 || use_keys_and_dumps() != 0 || use_gate() != 0) return 1;
     if (use_queue() != 0 || use_pipeline() != 0 || use_pool_and_stream() != 0) return 1;
     if (!shared.put("pinned", "value") || !shared.pin("pinned")) return 1;
 

@@ -108,6 +108,16 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return engine_.size(); }
     [[nodiscard]] cache_stats stats() const noexcept { return engine_.stats(); }
     [[nodiscard]] std::size_t memory_ceiling() const noexcept { return engine_.memory_ceiling(); }
+    /// As of lru_cache. A sink that waits holds no lock; the lock of a shard is held once for a pass over its entries,
+    /// and then for some copies at a time.
+    template <dump_sink Sink>
+    dump_result dump(Sink&& sink, const dump_options& how = {}) const {
+        return engine_.dump(sink, how);
+    }
+    template <dump_source Source>
+    warm_up_result warm_up(Source&& source, const warm_up_options& how = {}) {
+        return engine_.warm_up(source, how);
+    }
     void check_invariants() const noexcept { engine_.check_invariants(); }
 
 private:

@@ -250,6 +250,42 @@ public:
         }
     }
 
+    // ---- dumps and warm-ups
+
+    /// Calls `f(hash, slot)` for each entry, from the one that goes last on.
+    template <class F>
+    void for_each_hottest_first(F f) const {
+        for (std::uint32_t slot = order_.hottest(); slot != nil; slot = order_.colder(slab_.pages(), slot))
+            f(hash_of(slot), slot);
+    }
+    /// Returns: the entry that stood in `slot` under `hash`, or where that one has gone, one of the same hash; nil if
+    /// there is none.
+    [[nodiscard]] std::uint32_t find_again(std::uint32_t hash, std::uint32_t slot) const noexcept {
+        std::uint32_t other = nil;
+        const std::uint32_t same = index_.find(hash, [&](std::uint32_t at) {
+            if (hash_of(at) != hash) return false;
+            other = at;
+            return at == slot;
+        });
+        return same != nil ? same : other;
+    }
+    /// Until the deadline of a live entry.
+    [[nodiscard]] duration left(std::uint32_t slot, time_point now) const noexcept {
+        return timed() ? deadlines_.left(slot, now) : forever;
+    }
+    /// What one entry may weigh, overhead included.
+    [[nodiscard]] std::size_t heaviest() const noexcept { return heaviest_; }
+    /// Whether there is room for one more entry, without another having to go.
+    [[nodiscard]] bool has_room(std::size_t held) const noexcept {
+        const std::size_t charge = saturating_add(weighs() ? held : 0, entry_overhead);
+        return entries_ < slot_limit_ &&
+               (bounds_.max_bytes == unlimited || saturating_add(bytes_ + leaving_, charge) <= bounds_.max_bytes);
+    }
+    /// Effects: the entry that was just put goes first.
+    void cool_latest() noexcept {
+        if (const std::uint32_t slot = order_.latest(); slot != nil) order_.cool(slab_.pages(), slot);
+    }
+
     // ---- change
 
     /// `key` and `value` know how to make their object in its place (`construct_at`); `key.view()` is its look-up.

@@ -53,6 +53,14 @@ public:
         return is_over(slab_.timer(slot).deadline, tick > now_tick_ ? tick : now_tick_);
     }
 
+    /// Until its deadline: not less than a tick, or forever. Expects: any().
+    [[nodiscard]] duration left(std::uint32_t slot, time_point now) const noexcept {
+        const std::uint32_t deadline = slab_.timer(slot).deadline;
+        if (deadline == timer_cell::never) return forever;
+        const duration until = moment_of(deadline) - now;
+        return until < Policies::tick ? Policies::tick : until;
+    }
+
     /// Effects: from now on entries may have deadlines. Throws: what the allocator throws; then nothing has changed.
     void require() {
         if (any()) return;

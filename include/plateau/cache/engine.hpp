@@ -3,6 +3,7 @@
 
 #include <plateau/arena_bound.hpp>
 #include <plateau/cache/byte_pool.hpp>
+#include <plateau/cache/dump.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/pin.hpp>
 #include <plateau/cache/policies.hpp>
@@ -105,10 +106,10 @@ template <class K, class V, class Policies, class Access>
 class cache_engine {
     static_assert(std::is_object_v<K> && std::is_object_v<V> && !std::is_const_v<K> && !std::is_const_v<V>,
                   "plateau: a cache key and a cache value are plain object types");
-    static_assert(!arena_bound_v<K>,
+    static_assert(!arena_bound_v<K> || arena_bound_v<typename Policies::allocator>,
                   "plateau: this cache key may point into memory that ends with a request (a pointer, "
                   "view, span, reference or arena type); store an owning copy, or unowned<T>");
-    static_assert(!arena_bound_v<V>,
+    static_assert(!arena_bound_v<V> || arena_bound_v<typename Policies::allocator>,
                   "plateau: this cache value may point into memory that ends with a request (a pointer, view, span, "
                   "reference or arena type); store an owning copy, or unowned<T>");
     static_assert(std::is_move_constructible_v<K> && std::is_move_constructible_v<V>,
@@ -398,6 +399,49 @@ public:
             release_if_empty(shard);
         });
         return removed;
+    }
+
+    // ---- dumps and warm-ups
+
+    template <class Sink>
+    dump_result dump(Sink& sink, const dump_options& options) const {
+        static_assert(
+            std::is_copy_constructible_v<K> && std::is_copy_constructible_v<V>,
+            "plateau: a dump is written from copies, so that no lock is held meanwhile: K and V are copyable");
+        static_assert(!judged, "plateau: a cache with tags is not dumped: they would not be in the dump, and the "
+                               "entries could no longer be taken back");
+        dump_run<K, V, Sink> run(sink, options);
+        dump_batch<K, V> batch;
+        const auto lists = std::make_unique<dump_list[]>(shard_count_);
+        for (std::size_t i = 0; i < shard_count_; ++i) list_entries(*shards_[i], lists[i]);
+        // By turns: what is hot in one shard comes before what is cold in another.
+        for (bool more = true; more;) {
+            more = false;
+            for (std::size_t i = 0; i < shard_count_; ++i) {
+                if (lists[i].next == lists[i].count) continue;
+                more = true;
+                copy_some(*shards_[i], lists[i], batch);
+                if (!run.write(batch.entries())) return run.finish();
+                batch.clear();
+            }
+        }
+        return run.finish();
+    }
+
+    template <class Source>
+    warm_up_result warm_up(Source& source, const warm_up_options& options) {
+        static_assert(!judged, "plateau: a cache with tags is not warmed up: the entries would have none");
+        std::size_t most = options.max_entry_bytes;
+        if constexpr (std::is_same_v<weigher_type, owned_bytes_weigher>) {
+            const std::size_t heaviest = session(*shards_[0])->heaviest();
+            if (heaviest < most) most = heaviest;
+        }
+        warm_up_run<K, V, Source> run(source, options, most);
+        return run.run([this](K&& key, V&& value, duration left) {
+            if (restore(key, value, left)) return true;
+            tell_rejected(key, std::move(value));
+            return false;
+        });
     }
 
     // ---- read out
@@ -723,6 +767,69 @@ private:
     void start_weighing() {
         weighs_.store(true, std::memory_order_relaxed);  // a put that misses it is told under the lock
         for_each_shard([&](shard_type& shard) { session(shard)->start_weighing(weigher_); });
+    }
+
+    // ---- dumps and warm-ups
+
+    /// The entries of a shard as they stood when a dump began.
+    struct dump_list {
+        struct mark {
+            std::uint32_t hash;
+            std::uint32_t slot;
+        };
+        std::unique_ptr<mark[]> marks;
+        std::size_t count = 0;
+        std::size_t next = 0;
+    };
+
+    void list_entries(shard_type& shard, dump_list& list) const {
+        trap_visitors();
+        const std::size_t room = session(shard)->size();
+        list.marks = std::make_unique_for_overwrite<typename dump_list::mark[]>(room);  // not under the lock
+        typename shard_type::template quiet_session<true> in(shard);
+        in->for_each_hottest_first([&](std::uint32_t hash, std::uint32_t slot) {
+            if (list.count != room) list.marks[list.count++] = {hash, slot};
+        });
+    }
+    void copy_some(shard_type& shard, dump_list& list, dump_batch<K, V>& batch) const {
+        trap_visitors();
+        const time_point moment = now();
+        typename shard_type::template quiet_session<true> in(shard);
+        const visitor inside(*this);
+        for (; list.next != list.count && !batch.full(); ++list.next) {
+            const auto& mark = list.marks[list.next];
+            const std::uint32_t slot = in->find_again(mark.hash, mark.slot);
+            if (slot == nil || in->over_at(slot, given_time{moment})) continue;
+            const auto& entry = in->at(slot);
+            batch.add(entry.key, entry.value, in->left(slot, moment));
+        }
+    }
+
+    /// Stores what is not there yet, as long as nobody has to go for it, behind all that are here. Returns: whether it
+    /// did; if not, key and value are untouched.
+    bool restore(K& key_argument, V& value_argument, duration time_to_live) {
+        put_argument<K, K> key(std::move(key_argument));
+        put_argument<V, V> value(std::move(value_argument));
+        const std::uint64_t hash = hash_of(key.view());
+        shard_type& shard = shard_of(hash);
+        std::size_t held = 0;
+        bool weighed = false;
+        for (;;) {
+            if (!weighed && weighs_.load(std::memory_order_relaxed)) {
+                held = weigher_(key.view(), value.view());
+                weighed = true;
+            }
+            session in(shard);
+            if (in->weighs() && !weighed) continue;
+            if (in->timed() || time_to_live != forever) in->observe(now());
+            const found old = in->find(low_half(hash), key.view());
+            if (old && !in->over(old.slot)) return false;
+            if (!in->has_room(held)) in->reclaim();
+            if (!in->has_room(held)) return false;
+            if (!in->put(low_half(hash), key, value, held, time_to_live, note_type{})) return false;
+            in->cool_latest();
+            return true;
+        }
     }
 
     // ---- keys

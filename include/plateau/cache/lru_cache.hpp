@@ -135,6 +135,22 @@ public:
     /// Bytes that the cache and what its entries own never exceed; `unlimited` when entries may own memory and neither
     /// `max_bytes` nor `max_entry_bytes` bounds it, and where nothing bounds what is pinned.
     [[nodiscard]] std::size_t memory_ceiling() const noexcept { return engine_.memory_ceiling(); }
+    /// Writes the entries to `sink`, a callable `bool(std::span<const std::byte>)`, the hottest first; see dump.hpp.
+    /// The keys and values are copied some at a time, and the sink is called from outside: it may use the cache. What
+    /// comes or goes meanwhile may be in the dump or not. Throws: what copies, the sink and the allocator throw.
+    /// Complexity: linear in the entries, and 8 bytes of memory for each.
+    template <dump_sink Sink>
+    dump_result dump(Sink&& sink, const dump_options& how = {}) const {
+        return engine_.dump(sink, how);
+    }
+    /// Reads a dump from `source`, a callable `std::ptrdiff_t(std::span<std::byte>)`. Stores its entries behind those
+    /// that are here, as long as there is room and nobody has to go for them; a key that is here keeps its value. The
+    /// listener hears `rejected` of what is read and not stored. Throws: what put, the source and the allocator throw;
+    /// what was stored by then stays. Memory: one entry at a time, encoded and decoded.
+    template <dump_source Source>
+    warm_up_result warm_up(Source&& source, const warm_up_options& how = {}) {
+        return engine_.warm_up(source, how);
+    }
     /// For tests: looks at every entry; a broken invariant is a violation.
     void check_invariants() const noexcept { engine_.check_invariants(); }
 

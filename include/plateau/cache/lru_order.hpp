@@ -59,6 +59,17 @@ public:
         slots[newest_].previous = slot;
         newest_ = slot;
     }
+    /// Effects: the entry goes first, before all that stand here.
+    template <class Slots>
+    void cool(Slots slots, std::uint32_t slot) noexcept {
+        if (slot == oldest_) return;
+        remove(slots, slot);
+        auto& entry = slots[slot];
+        entry.previous = oldest_;
+        entry.next = nil;
+        slots[oldest_].next = slot;  // somebody else stands here
+        oldest_ = slot;
+    }
     template <class Slots>
     void remove(Slots slots, std::uint32_t slot) noexcept {
         const auto& entry = slots[slot];
