@@ -243,7 +243,7 @@ private:
     std::uint64_t multiplier_;  // odd, so that no input word is lost in the low half of the product
 };
 
-/// `keyed_hash` with the multiply-fold for text too: a third of SipHash's time on keys of 16 bytes.
+/// `keyed_hash` with the multiply-fold for text too: about half of SipHash's time.
 ///
 /// Text is read in blocks of 16 bytes, the last one up to its end; each block is one product of two words, both hidden
 /// behind secret words, and the sum of what came before. Not a pseudo-random function: nobody can choose keys that
