@@ -76,6 +76,9 @@ struct no_listener;
 struct any_equal;
 struct counted;
 struct none;
+struct lru;
+struct no_note;
+struct no_judge;
 enum class cache_reason : unsigned char;
 enum class removal_cause : unsigned char;
 template <class V>

@@ -540,6 +540,9 @@ private:
         case plateau::removal_cause::cleared:
             ++counted_.cleared;
             break;
+        case plateau::removal_cause::tag:
+        case plateau::removal_cause::rejected:
+            return check_.fail("no layer stands on this cache");
         }
     }
 

@@ -261,7 +261,9 @@ TEST_CASE("every reason and cause has a name of its own", "[cache][unit]") {
     CHECK(to_string(removal_cause::expired) == "expired");
     CHECK(to_string(removal_cause::replaced) == "replaced");
     CHECK(to_string(removal_cause::erased) == "erased");
+    CHECK(to_string(removal_cause::tag) == "tag");
     CHECK(to_string(removal_cause::cleared) == "cleared");
+    CHECK(to_string(removal_cause::rejected) == "rejected");
     CHECK(to_string(static_cast<cache_reason>(200)) == "unknown");
     CHECK(to_string(static_cast<removal_cause>(200)) == "unknown");
     CHECK(to_string(cache_reason::absent).data()[6] == '\0');

@@ -25,6 +25,8 @@ namespace {
 
 template <class K, class V, class Policies>
 using core = detail::cache_core<K, V, Policies>;
+template <class Policies>
+using deadlines = detail::deadlines<typename core<int, int, Policies>::slab_type, Policies>;
 template <class K, class V, class Policies>
 using sole_shard = detail::cache_shard<K, V, Policies, detail::sole_access>;
 template <class K, class V, class Policies>
@@ -111,7 +113,8 @@ void sole_shard<int, at_end, sees_out_anew>::see_out(bool) noexcept {
 template <>
 template <class Key, class Value>
 plateau::put_result core<std::string, int, keeps_the_old_key>::put(std::uint32_t hash, Key& key, Value& value,
-                                                                   std::size_t held, plateau::duration) {
+                                                                   std::size_t held, plateau::duration,
+                                                                   const plateau::no_note&) {
     const std::size_t charge = held + entry_overhead;
     if (charge > heaviest_) return refuse(plateau::cache_reason::too_large);
     if (const std::uint32_t old = find(hash, key.view()).slot; old != detail::nil) {
@@ -119,7 +122,7 @@ plateau::put_result core<std::string, int, keeps_the_old_key>::put(std::uint32_t
         value.construct_at(std::addressof(entry.value));
         bytes_ += charge - slab_.weight(old);
         slab_.weight(old) = static_cast<std::uint32_t>(charge);
-        make_room(0, 0);
+        make_room(0, 0, detail::nil);
         return plateau::put_result::kept(true);
     }
     index_.reserve(index_.size() + 1, slot_limit_, [this](std::uint32_t slot) { return hash_of(slot); });
@@ -127,10 +130,10 @@ plateau::put_result core<std::string, int, keeps_the_old_key>::put(std::uint32_t
     node& made = slab_.node(slot);
     key.construct_at(std::addressof(made.key));
     value.construct_at(std::addressof(made.value));
-    make_room(1, charge);
+    make_room(1, charge, slot);
     made.hash = hash;
     index_.insert(hash, slot);
-    push_front(made, slot);
+    order_.insert(slab_.pages(), slot, hash);
     ++entries_;
     bytes_ += charge;
     slab_.weight(slot) = static_cast<std::uint32_t>(charge);
@@ -160,32 +163,28 @@ void core<int, std::size_t, any_weight>::set_bounds() noexcept {
 
 /// An entry is over when its deadline has passed, not when it has come.
 template <>
-bool core<int, int, over_after_its_deadline>::is_over(std::uint32_t deadline, std::uint64_t tick) const noexcept {
+bool deadlines<over_after_its_deadline>::is_over(std::uint32_t deadline, std::uint64_t tick) const noexcept {
     return tick - base_ > deadline && deadline != detail::timer_cell::never;
 }
 
 /// The latest answer of the clock is the time, though the one before was later.
 template <>
-void core<int, int, believes_the_clock>::observe(plateau::time_point now) noexcept {
+void deadlines<believes_the_clock>::observe(plateau::time_point now) noexcept {
     last_ = since_start(now);
     now_tick_ = ticks(last_);
 }
 
 /// Deadlines are counted from now on, which is no whole number of turns of the wheel: the lists stand for other times.
 template <>
-void core<int, int, rebases_to_now>::rebase(std::uint64_t ahead) noexcept {
-    for_each([&](std::uint32_t slot) {
-        std::uint32_t& deadline = slab_.timer(slot).deadline;
-        if (deadline != detail::timer_cell::never)
-            deadline = deadline > ahead ? static_cast<std::uint32_t>(deadline - ahead) : 0;
-    });
+void deadlines<rebases_to_now>::rebase(std::uint64_t ahead) noexcept {
+    slab_.for_each_timer([&](detail::timer_cell& cell) { cell.deadline = earlier(cell.deadline, ahead); });
     base_ += ahead;
 }
 
 /// The wheel of an old cache begins at the time when the cache was made.
 template <>
-void core<int, int, starts_a_wheel_at_zero>::require_timers() {
-    if (timed()) return;
+void deadlines<starts_a_wheel_at_zero>::require() {
+    if (any()) return;
     slab_.add_timers();
     wheel_ = std::construct_at(std::allocator<detail::timer_wheel>().allocate(1));
 }

@@ -26,7 +26,8 @@ struct moves_up_first : bombed {};
 struct keeps_half_a_column : bombed {
     static constexpr std::size_t max_page_slots = 4;
 };
-using four_slot_slab = detail::slab<detail::cache_node<int, int, false>, bombing_allocator<std::byte>, 4, 1, false>;
+using four_slot_slab =
+    detail::slab<detail::cache_node<int, int, false, plateau::no_note, 32>, bombing_allocator<std::byte>, 4, 1, false>;
 struct copies_without_use : exact<plain_policies> {};
 struct forgets_the_old_deadline : exact<plain_policies> {};
 
@@ -78,12 +79,7 @@ detail::answer_of<counted_string> core<int, counted_string, copies_without_use>:
 
 /// An entry that leaves stays in the wheel; its slot, taken anew, then has two deadlines.
 template <>
-void core<int, counted_string, forgets_the_old_deadline>::leave(std::uint32_t slot) noexcept {
-    const node& entry = slab_.node(slot);
-    if (entry.previous != detail::nil) slab_.node(entry.previous).next = entry.next;
-    else newest_ = entry.next;
-    if (entry.next != detail::nil) slab_.node(entry.next).previous = entry.previous;
-    else oldest_ = entry.previous;
+void core<int, counted_string, forgets_the_old_deadline>::forget(std::uint32_t slot) noexcept {
     --entries_;
     bytes_ -= charge_of(slot);
 }

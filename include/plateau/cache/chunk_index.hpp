@@ -33,6 +33,15 @@ struct alignas(64) index_chunk {
 };
 static_assert(sizeof(index_chunk) == 64);
 
+/// How far the entries of an index were gone through, in the order of its chunks.
+struct index_cursor {
+    std::uint32_t chunk_count = 0;
+    std::uint32_t chunk = 0;
+    std::uint32_t position = 0;
+
+    [[nodiscard]] bool is_at_start() const noexcept { return chunk == 0 && position == 0; }
+};
+
 /// What an index without memory looks into: nothing is there, and nobody passed by. Never written.
 inline constexpr index_chunk no_chunk{};
 
@@ -132,6 +141,27 @@ public:
         chunks_ = nowhere();
         chunk_count_ = 1;
         room_ = 0;
+    }
+
+    /// Effects: `visit(slot)`, which may erase that slot, for the entries from `at` on, until `budget` is used up or
+    /// the end is reached: then `at` is at the start again. An entry, or a chunk without one, takes one from the
+    /// budget. Where the index grew meanwhile, it starts anew. Returns: whether the end was reached.
+    template <class F>
+    bool visit_some(index_cursor& at, std::size_t& budget, F visit) const {
+        if (at.chunk_count != chunk_count_) at = {chunk_count_, 0, 0};
+        for (; at.chunk < chunk_count_; ++at.chunk, at.position = 0) {
+            const index_chunk& chunk = chunks_[at.chunk];
+            if (budget == 0) return false;
+            if (match(chunk, 0) == 0xfffU) --budget;
+            for (; at.position < index_chunk::width; ++at.position) {
+                if (chunk.tags[at.position] == 0) continue;
+                if (budget == 0) return false;
+                --budget;
+                visit(chunk.slots[at.position]);
+            }
+        }
+        at.chunk = 0;
+        return true;
     }
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <plateau/cache/engine.hpp>
+#include <plateau/cache/layer_access.hpp>
 #include <plateau/config.hpp>
 #include <plateau/fwd.hpp>
 
@@ -39,6 +40,9 @@ public:
     using mapped_type = V;
     using options = cache_options;
     using policies = Policies;
+    /// The same cache with other policies: what a layer stands on is one of these.
+    template <class Other>
+    using with_policies = concurrent_lru_cache<K, V, Other>;
 
     static constexpr std::size_t entry_overhead = engine_type::entry_overhead;
 
@@ -107,6 +111,8 @@ public:
     void check_invariants() const noexcept { engine_.check_invariants(); }
 
 private:
+    friend struct detail::layer_access;
+
     engine_type engine_;
 };
 

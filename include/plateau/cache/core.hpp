@@ -2,11 +2,13 @@
 #pragma once
 
 #include <plateau/cache/chunk_index.hpp>
+#include <plateau/cache/deadlines.hpp>
+#include <plateau/cache/lru_order.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/policies.hpp>
 #include <plateau/cache/slab.hpp>
 #include <plateau/cache/stats.hpp>
-#include <plateau/cache/timer_wheel.hpp>
+#include <plateau/cache/verdicts.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
 #include <plateau/detail/checked.hpp>
@@ -62,7 +64,7 @@ private:
 template <class V>
 using answer_of = std::conditional_t<fits_a_register<V>, small_answer<V>, std::optional<V>>;
 
-/// The structure of one cache, or of one shard of it: index, recency list, deadlines, bounds and counters.
+/// The structure of one cache, or of one shard of it: index, order of eviction, deadlines, bounds and counters.
 ///
 /// Sequential: whoever calls excludes others. It runs no user code but the equality of keys, the moves of a key and a
 /// value into their slot, and (where entries own nothing and nobody listens) their trivial ends. An entry that is
@@ -71,7 +73,7 @@ using answer_of = std::conditional_t<fits_a_register<V>, small_answer<V>, std::o
 ///
 /// Invariants
 /// I1  after every call: entries <= the entry bound, charged bytes <= the byte bound.
-/// I2  the index, the recency list and the live slots name the same entries, once each.
+/// I2  the index, the order of eviction and the live slots name the same entries, once each.
 /// I3  charged bytes are the sum of the stored weights; a weight is what was computed when the entry was stored.
 /// I4  an entry is in the wheel exactly when it has a deadline.
 /// I5  with a byte bound, after a put: bytes of the slab that hold no entry and bytes charged stay below `real_limit`.
@@ -82,17 +84,23 @@ class cache_core {
     static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
     static constexpr bool has_listener = !std::is_same_v<typename Policies::listener, no_listener>;
     static constexpr bool counts = std::is_same_v<typename Policies::stats, counting>;
+    static constexpr bool judged = verdicts<typename Policies::judge>::any;
     using hash_type = typename Policies::hash;
     using allocator_type = typename Policies::allocator;
 
     static constexpr bool rehash_is_free =
         std::is_scalar_v<K> && std::is_nothrow_invocable_v<const hash_type&, const K&>;
-    using slab_type = slab<cache_node<K, V, !rehash_is_free>, allocator_type, Policies::max_page_slots,
-                           Policies::max_page_bytes, has_pins>;
-    using index_type = chunk_index<allocator_type>;
+    using order_type = lru_order;
 
 public:
-    using node = cache_node<K, V, !rehash_is_free>;
+    using note_type = typename Policies::note;
+    static_assert(std::is_trivially_copyable_v<note_type> && std::is_default_constructible_v<note_type>,
+                  "plateau: a cache note is trivially copyable and can be made by default");
+    using node = cache_node<K, V, !rehash_is_free, note_type, order_type::slot_bits>;
+    using slab_type = slab<node, allocator_type, Policies::max_page_slots, Policies::max_page_bytes, has_pins>;
+    using index_type = chunk_index<allocator_type>;
+    using deadlines_type = deadlines<slab_type, Policies>;
+    using verdicts_type = verdicts<typename Policies::judge>;
 
     /// True when the end of an entry is something that user code could notice.
     static constexpr bool ends_matter =
@@ -100,8 +108,9 @@ public:
     static constexpr bool owns_nothing = std::is_trivially_destructible_v<K> && std::is_trivially_destructible_v<V>;
 
     static constexpr std::size_t index_bytes_an_entry = 8;  // 64 bytes for 8.3 entries, rounded up
-    static constexpr std::size_t entry_overhead = slab_type::slot_bytes + index_bytes_an_entry;
-    static constexpr std::size_t max_slots = (std::size_t{1} << 32) - (std::size_t{1} << 16);
+    static constexpr std::size_t entry_overhead =
+        slab_type::slot_bytes + index_bytes_an_entry + order_type::bytes_an_entry;
+    static constexpr std::size_t max_slots = (std::size_t{1} << order_type::slot_bits) - (std::size_t{1} << 16);
 
     struct limits {
         std::size_t max_entries;
@@ -113,50 +122,62 @@ public:
     };
 
     cache_core(const limits& bounds, const hash_type& hash, const typename Policies::equal& equal,
-               const allocator_type& allocator, time_point start)
+               const allocator_type& allocator, const typename Policies::judge& judge, time_point start)
         : bounds_(bounds),
           slab_(allocator, first_page(bounds)),
           index_(allocator),
-          start_(start),
+          order_(allocator),
+          deadlines_(slab_, start, allocator),
+          verdicts_(judge),
           hash_(hash),
-          equal_(equal),
-          allocator_(allocator) {
+          equal_(equal) {
         if (bounds.max_bytes != unlimited || bounds.max_entry_bytes != unlimited || pinned_limit() != unlimited)
             slab_.add_weights(0);
         set_bounds();
     }
     cache_core(const cache_core&) = delete;
     cache_core& operator=(const cache_core&) = delete;
-    ~cache_core() { release_wheel(); }
 
-    // ---- time
+    // ---- the end of an entry: its deadline has come, or the judge says so
 
+    /// False where nothing is over before it is removed.
+    [[nodiscard]] bool may_end() const noexcept { return judged || timed(); }
+    [[nodiscard]] bool timed() const noexcept { return deadlines_.any(); }
     /// Time goes on to `now`, never back. Only called where an entry may have a deadline.
-    void observe(time_point now) noexcept {
-        const std::uint64_t since = since_start(now);
-        if (since <= last_) return;
-        last_ = since;
-        now_tick_ = ticks(since);
+    void observe(time_point now) noexcept { deadlines_.observe(now); }
+
+    /// Whether it is over at the latest time that was observed.
+    [[nodiscard]] bool over(std::uint32_t slot) const noexcept { return expired(slot) || condemned(slot); }
+    /// The same at the time that `now()` answers, which is asked only where an entry may have a deadline.
+    template <class Now>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE bool over_now(std::uint32_t slot, Now now) noexcept {
+        if (timed()) {
+            observe(now());
+            if (deadlines_.over(slot)) [[unlikely]]
+                return true;
+        }
+        return condemned(slot);
     }
-    [[nodiscard]] bool timed() const noexcept { return wheel_ != nullptr; }
-    [[nodiscard]] bool expired(std::uint32_t slot) const noexcept { return timed() && expired_at(slot, now_tick_); }
-    [[nodiscard]] bool expired_at(std::uint32_t slot, time_point now) const noexcept {
-        if (!timed()) return false;
-        const std::uint64_t tick = ticks(since_start(now));
-        return expired_at(slot, tick > now_tick_ ? tick : now_tick_);
+    /// The same, and that time is not kept.
+    template <class Now>
+    [[nodiscard]] bool over_at(std::uint32_t slot, Now now) const noexcept {
+        return (timed() && deadlines_.over_at(slot, now())) || condemned(slot);
+    }
+    /// Expects: it is over.
+    void remove_over(std::uint32_t slot) noexcept {
+        remove(slot, expired(slot) ? removal_cause::expired : removal_cause::tag);
     }
 
-    /// Effects: removes entries whose deadline has come. Returns: how many. Complexity: touches `budget` entries at
-    /// most, and takes those it touched from it.
+    /// Effects: removes entries that are over. Returns: how many. Complexity: looks at `budget` entries at most, and
+    /// takes those it looked at from it.
     std::size_t reclaim(std::size_t& budget) noexcept {
-        if (!timed()) return 0;
-        turn_wheel();
-        std::size_t removed = 0;
-        for (std::uint32_t slot = nil; budget != 0 && wheel_->has_due(); --budget) {
-            if (!wheel_->take(cells(), slot)) continue;
-            slab_.timer(slot).deadline = timer_cell::never;  // it has left the wheel
-            remove(slot, removal_cause::expired);
-            ++removed;
+        std::size_t removed = timed() ? reclaim_expired(budget) : 0;
+        if constexpr (judged) {
+            verdicts_.sweep(index_, budget, [&](std::uint32_t slot) {
+                if (!condemned(slot)) return;
+                remove_over(slot);
+                ++removed;
+            });
         }
         return removed;
     }
@@ -166,13 +187,7 @@ public:
         reclaim(budget);
     }
 
-    [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
-        if (!timed() || wheel_->empty()) return std::nullopt;
-        const auto tick =
-            saturating_mul(base_ + wheel_->next_tick(), static_cast<std::uint64_t>(Policies::tick.count()));
-        constexpr auto most = static_cast<std::uint64_t>((duration::max)().count());
-        return saturating_add(start_, duration(static_cast<duration::rep>(tick < most ? tick : most)));
-    }
+    [[nodiscard]] std::optional<time_point> next_deadline() const noexcept { return deadlines_.next(); }
 
     // ---- look up
 
@@ -202,51 +217,48 @@ public:
         if (slab_.is_one_page()) return get_among(slab_.one_page(), hash, key, now, over);
         return get_among(slab_.pages(), hash, key, now, over);
     }
-    [[nodiscard]] answer_of<V> copy_and_use(found at) { return copy_and_use(slab_.pages(), at); }
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE answer_of<V> copy_and_use(found at) { return copy_and_use(slab_.pages(), at); }
 
     [[nodiscard]] node& at(std::uint32_t slot) const noexcept { return slab_.node(slot); }
 
-    /// A hit: it is counted, and the entry becomes the most recently used.
+    /// A hit: it is counted, and the order of eviction learns of it.
     void use(found at) noexcept { use(slab_.pages(), at); }
     template <class Slots>
     PLATEAU_ALWAYS_INLINE void use(Slots slots, found at) noexcept {
         if constexpr (counts) ++stats_.hits;
-        if (at.slot == newest_) return;
-        node& used = *at.entry;
-        slots[used.previous].next = used.next;  // it is not the newest, so there is a newer one
-        if (used.next != nil) slots[used.next].previous = used.previous;
-        else oldest_ = used.previous;
-        used.previous = nil;
-        used.next = newest_;
-        slots[newest_].previous = at.slot;
-        newest_ = at.slot;
+        order_.use(slots, at.slot);
+    }
+    /// A value that a layer could not store.
+    void count_discard() noexcept {
+        if constexpr (counts) ++stats_.discards;
     }
     void count_miss() noexcept {
         if constexpr (counts) ++stats_.misses;
     }
 
-    /// From the least recently used on. `visit(slot)` may remove that slot.
+    /// From the one that goes first on. `visit(slot)` may remove that slot.
     template <class F>
     void for_each(F visit) {
-        for (std::uint32_t slot = oldest_; slot != nil;) {
-            const std::uint32_t newer = slab_.node(slot).previous;
+        for (std::uint32_t slot = order_.coldest(); slot != nil;) {
+            const std::uint32_t next = order_.hotter(slab_.pages(), slot);
             visit(slot);
-            slot = newer;
+            slot = next;
         }
     }
 
     // ---- change
 
     /// `key` and `value` know how to make their object in its place (`construct_at`); `key.view()` is its look-up.
-    /// `held` is what the weigher answered. Expects: observe() was called if `time_to_live` is finite.
+    /// `held` is what the weigher answered. Expects: observe() was called if timed(), or if `time_to_live` is finite.
     /// Throws: what moving a key or a value and allocating throws; then nothing has changed.
     template <class Key, class Value>
-    [[nodiscard]] put_result put(std::uint32_t hash, Key& key, Value& value, std::size_t held, duration time_to_live) {
+    [[nodiscard]] put_result put(std::uint32_t hash, Key& key, Value& value, std::size_t held, duration time_to_live,
+                                 [[maybe_unused]] const note_type& note) {
         const std::size_t leaving = leaving_;  // by other calls; what this one removes stands beside the bound
         reclaim();
         std::uint32_t old = find(hash, key.view()).slot;
-        if (old != nil && expired(old)) {
-            remove(old, removal_cause::expired);
+        if (old != nil && over(old)) {
+            remove_over(old);
             old = nil;
         }
         if (time_to_live <= duration::zero()) {
@@ -261,9 +273,10 @@ public:
             return refuse(cache_reason::over_budget);
 
         // What may fail comes first, and leaves nothing behind but memory for later.
-        if (time_to_live != forever) require_timers();
-        index_.reserve(index_.size() + (old == nil && index_.size() < slot_limit_), slot_limit_,
-                       [this](std::uint32_t slot) { return hash_of(slot); });
+        if (time_to_live != forever) deadlines_.require();
+        const std::size_t entries = index_.size() + (old == nil && index_.size() < slot_limit_);
+        index_.reserve(entries, slot_limit_, [this](std::uint32_t slot) { return hash_of(slot); });
+        order_.reserve(entries, slot_limit_);
         slot_guard fresh{*this, slab_.take(saturating_add(slot_limit_ + zombies_, Policies::outbox_slots))};
         if (fresh.slot == nil) return refuse(cache_reason::over_budget);
         node& made = slab_.node(fresh.slot);
@@ -285,21 +298,25 @@ public:
         const bool replaced = old != nil;
         if (replaced) {
             index_.replace(hash, old, slot);
-            leave(old);
+            order_.replace(slab_.pages(), old, slot);
+            forget(old);
             retire(old, removal_cause::replaced);
             if constexpr (counts) ++stats_.replacements;
         } else {
             if constexpr (counts) ++stats_.insertions;
         }
-        make_room(replaced ? 0 : 1, charge + leaving);
+        make_room(replaced ? 0 : 1, charge + leaving, slot);
         if constexpr (!rehash_is_free) made.hash = hash;
-        if (!replaced) index_.insert(hash, slot);
-        push_front(made, slot);
+        if constexpr (!std::is_empty_v<note_type>) made.note = note;
+        if (!replaced) {
+            index_.insert(hash, slot);
+            order_.insert(slab_.pages(), slot, hash);
+        }
         ++entries_;
         bytes_ += charge;
         if (weighs()) slab_.weight(slot) = static_cast<std::uint32_t>(charge);
         if constexpr (has_pins) slab_.pins(slot) = resident;
-        if (timed()) wheel_->add(cells(), slot, deadline_after(time_to_live));
+        if (timed()) deadlines_.add(slot, time_to_live);
         keep_real_room(leaving);
         return put_result::kept(replaced);
     }
@@ -307,7 +324,8 @@ public:
     /// The entry leaves the structure, and goes to the outbox if its end matters to anybody.
     void remove(std::uint32_t slot, removal_cause cause) noexcept {
         index_.erase(hash_of(slot), slot);
-        leave(slot);
+        order_.remove(slab_.pages(), slot);
+        forget(slot);
         if constexpr (counts) count_removal(cause);
         retire(slot, cause);
     }
@@ -323,7 +341,7 @@ public:
     }
 
     void clear() noexcept {
-        while (oldest_ != nil) remove(oldest_, removal_cause::cleared);
+        while (entries_ != 0) remove(order_.coldest(), removal_cause::cleared);
     }
 
     /// From now on no entry is kept; those that are here stay. At the end of a cache: what a destructor puts back is
@@ -335,6 +353,7 @@ public:
         if (entries_ != 0 || slab_.used() != 0) return;
         slab_.release(first_page(bounds_));
         index_.release();
+        order_.release();
         set_bounds();
     }
 
@@ -466,6 +485,7 @@ public:
     [[nodiscard]] std::size_t memory_ceiling() const noexcept {
         std::size_t sum = sizeof(cache_core) + sizeof(timer_wheel);
         sum = saturating_add(sum, larger(index_type::bytes_for(slot_limit_), index_.bytes()));
+        sum = saturating_add(sum, larger(order_type::bytes_for(slot_limit_), order_.bytes()));
         if (bounds_.max_bytes != unlimited) sum = saturating_add(sum, ceiling_by_bytes());
         else sum = saturating_add(sum, ceiling_by_entries());
         // What is pinned, and a page for each that was left behind by all other entries.
@@ -482,21 +502,19 @@ public:
         std::size_t entries = 0;
         std::size_t bytes = 0;
         std::size_t with_deadline = 0;
-        std::uint32_t newer = nil;
-        for (std::uint32_t slot = newest_; slot != nil; newer = slot, slot = slab_.node(slot).next) {
-            PLATEAU_EXPECTS(slab_.node(slot).previous == newer, "cache I2: the recency list is linked both ways");
+        order_.check_invariants(slab_.pages(), entries_);
+        for (std::uint32_t slot = order_.coldest(); slot != nil; slot = order_.hotter(slab_.pages(), slot)) {
             PLATEAU_EXPECTS(index_.find(hash_of(slot), [&](std::uint32_t other) { return other == slot; }) == slot,
-                            "cache I2: the index finds each entry of the recency list");
-            PLATEAU_EXPECTS(++entries <= entries_, "cache I2: the recency list holds each entry once");
+                            "cache I2: the index finds each entry of the order");
+            PLATEAU_EXPECTS(++entries <= entries_, "cache I2: the order holds each entry once");
             bytes += charge_of(slot);
-            if (timed() && slab_.timer(slot).deadline != timer_cell::never) ++with_deadline;
+            with_deadline += deadlines_.has_one(slot);
         }
-        PLATEAU_EXPECTS(newer == oldest_, "cache I2: the recency list ends at the oldest entry");
-        PLATEAU_EXPECTS(entries == entries_ && index_.size() == entries_, "cache I2: index and list are of one size");
+        PLATEAU_EXPECTS(entries == entries_ && index_.size() == entries_, "cache I2: index and order are of one size");
         PLATEAU_EXPECTS(entries_ <= slot_limit_, "cache I1: no more entries than the bound");
         PLATEAU_EXPECTS(bytes == bytes_, "cache I3: the charged bytes are the sum of the weights");
         PLATEAU_EXPECTS(bytes_ <= bounds_.max_bytes, "cache I1: no more bytes than the bound");
-        PLATEAU_EXPECTS(!timed() || wheel_->size() == with_deadline, "cache I4: who has a deadline is in the wheel");
+        PLATEAU_EXPECTS(deadlines_.size() == with_deadline, "cache I4: who has a deadline is in the wheel");
         PLATEAU_EXPECTS(entries_ <= 1 || saturating_add(slab_.idle_bytes(), bytes_) <=
                                              saturating_add(real_limit_, has_pins ? pinned_limit() : 0),
                         "cache I5: idle slab and charged bytes stay bounded");
@@ -564,13 +582,22 @@ private:
                                                                std::uint32_t& over) {
         const found at = find_among(slots, hash, key);
         if (at) {
-            observe(now());
-            if (!is_over(slots.deadline(at.slot), now_tick_)) [[likely]]
+            if (is_live(slots, at, now)) [[likely]]
                 return copy_and_use(slots, at);
             over = at.slot;
         }
         count_miss();
         return std::nullopt;
+    }
+    /// Expects: timed(), or there is a judge.
+    template <class Slots, class Now>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE bool is_live(Slots slots, found at, Now now) {
+        if constexpr (judged) {
+            return !over_now(at.slot, now);
+        } else {
+            observe(now());
+            return !deadlines_.is_over(slots.deadline(at.slot));
+        }
     }
     /// A copy that may throw is made before anything changes.
     template <class Slots>
@@ -610,20 +637,25 @@ private:
     std::size_t apply_bounds() noexcept {
         const std::size_t before = entries_;
         set_bounds();
-        make_room(0, 0);
+        make_room(0, 0, nil);
         keep_real_room(0);
         if (!lacks_real_room()) return before - entries_;
         // One large page, or tables, too large for the new bound: only an empty slab gives them back.
-        while (oldest_ != nil) remove(oldest_, removal_cause::size);
+        while (entries_ != 0) remove(order_.coldest(), removal_cause::size);
         if (slab_.used() == 0) release_if_empty();
         else real_limit_ = saturating_add(slab_.bytes(), bounds_.max_bytes);  // until then
         return before;
     }
 
-    void make_room(std::size_t entries, std::size_t charge) noexcept {
-        while (oldest_ != nil && (entries_ + entries > slot_limit_ ||
-                                  (bounds_.max_bytes != unlimited && bytes_ + charge > bounds_.max_bytes)))
-            remove(oldest_, removal_cause::size);
+    /// Of the one that is about to come, which may stand in the order already but is not counted, nothing is asked.
+    void make_room(std::size_t entries, std::size_t charge, std::uint32_t coming) noexcept {
+        while (entries_ != 0 && (entries_ + entries > slot_limit_ ||
+                                 (bounds_.max_bytes != unlimited && bytes_ + charge > bounds_.max_bytes)))
+            evict(coming);
+    }
+    void evict(std::uint32_t spared) noexcept {
+        const auto hash_of_slot = [this](std::uint32_t slot) { return hash_of(slot); };
+        remove(order_.victim(slab_.pages(), spared, hash_of_slot), removal_cause::size);
     }
 
     /// I5
@@ -634,8 +666,8 @@ private:
     /// Returns: false when there is nothing to give but the newest entry.
     PLATEAU_COLD bool give_real_room() noexcept {
         if (slab_.release_empty_page()) return true;
-        if (oldest_ == newest_) return false;
-        remove(oldest_, removal_cause::size);
+        if (entries_ <= 1) return false;
+        evict(order_.latest());
         return true;
     }
 
@@ -655,22 +687,9 @@ private:
         else return slab_.node(slot).hash;
     }
 
-    PLATEAU_ALWAYS_INLINE void push_front(node& entry, std::uint32_t slot) noexcept {
-        entry.previous = nil;
-        entry.next = newest_;
-        if (newest_ != nil) slab_.node(newest_).previous = slot;
-        else oldest_ = slot;
-        newest_ = slot;
-    }
-
-    /// Out of the recency list, the wheel and the sums; the index is the caller's.
-    void leave(std::uint32_t slot) noexcept {
-        const node& entry = slab_.node(slot);
-        if (entry.previous != nil) slab_.node(entry.previous).next = entry.next;
-        else newest_ = entry.next;
-        if (entry.next != nil) slab_.node(entry.next).previous = entry.previous;
-        else oldest_ = entry.previous;
-        if (timed()) wheel_->remove(cells(), slot);
+    /// Out of the wheel and the sums; index and order are the caller's.
+    void forget(std::uint32_t slot) noexcept {
+        deadlines_.remove(slot);
         --entries_;
         bytes_ -= charge_of(slot);
     }
@@ -709,75 +728,33 @@ private:
         case removal_cause::erased:
             ++stats_.erasures;
             break;
+        case removal_cause::tag:
+            ++stats_.invalidations;
+            break;
         case removal_cause::cleared:
             ++stats_.cleared;
             break;
+        case removal_cause::rejected:
+            break;  // never was an entry
         }
     }
 
-    // ---- deadlines: ticks since `start_`; in cells and wheel since `base_`, so that they fit in 32 bits
+    // ---- the end of an entry
 
-    [[nodiscard]] auto cells() noexcept {
-        return [this](std::uint32_t slot) -> timer_cell& { return slab_.timer(slot); };
+    [[nodiscard]] bool expired(std::uint32_t slot) const noexcept { return timed() && deadlines_.over(slot); }
+    [[nodiscard]] bool condemned([[maybe_unused]] std::uint32_t slot) const noexcept {
+        if constexpr (judged) return verdicts_.over(slab_.node(slot).note);
+        else return false;
     }
-    [[nodiscard]] std::uint64_t since_start(time_point now) const noexcept {
-        const auto since = saturating_sub(now.time_since_epoch().count(), start_.time_since_epoch().count());
-        return since > 0 ? static_cast<std::uint64_t>(since) : 0;
-    }
-    [[nodiscard]] static constexpr std::uint64_t ticks(std::uint64_t nanoseconds) noexcept {
-        return nanoseconds / static_cast<std::uint64_t>(Policies::tick.count());
-    }
-    [[nodiscard]] bool expired_at(std::uint32_t slot, std::uint64_t tick) const noexcept {
-        return is_over(slab_.timer(slot).deadline, tick);
-    }
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE bool is_over(std::uint32_t deadline, std::uint64_t tick) const noexcept {
-        return tick - base_ >= deadline && deadline != timer_cell::never;
-    }
-
-    /// Whole ticks, rounded down, but at least one from now. Expects: turn_wheel() was called at this tick.
-    [[nodiscard]] std::uint32_t deadline_after(duration time_to_live) const noexcept {
-        if (time_to_live == forever) return timer_cell::never;
-        const std::uint64_t ticks_now = now_tick_ - base_;
-        const std::uint64_t end = ticks(last_ + static_cast<std::uint64_t>(time_to_live.count())) - base_;
-        if (end <= ticks_now) return static_cast<std::uint32_t>(ticks_now + 1);
-        if (end - ticks_now > timer_wheel::horizon) return static_cast<std::uint32_t>(ticks_now + timer_wheel::horizon);
-        return static_cast<std::uint32_t>(end);
-    }
-
-    void turn_wheel() noexcept {
-        const std::uint64_t ahead = now_tick_ - base_;
-        const std::uint32_t latest = timer_cell::never - 1;
-        wheel_->advance(cells(), ahead < latest ? static_cast<std::uint32_t>(ahead) : latest);
-        if (ahead > timer_wheel::horizon) rebase(ahead);
-    }
-
-    /// Once in a year, or after the clock jumped that far: 32 bits start anew. Complexity: linear in the entries.
-    PLATEAU_COLD void rebase(std::uint64_t ahead) noexcept {
-        constexpr std::uint64_t turn = std::uint64_t{1} << (timer_wheel::level_bits * timer_wheel::levels);
-        const std::uint64_t shift = ahead / turn * turn;  // whole turns: every entry stays in its list
-        for_each([&](std::uint32_t slot) {
-            std::uint32_t& deadline = slab_.timer(slot).deadline;
-            if (deadline != timer_cell::never)
-                deadline = deadline > shift ? static_cast<std::uint32_t>(deadline - shift) : 0;
-        });
-        base_ += shift;
-        wheel_->rebase(static_cast<std::uint32_t>(ahead - shift));
-    }
-
-    void require_timers() {
-        if (timed()) return;
-        using wheel_allocator = typename std::allocator_traits<allocator_type>::template rebind_alloc<timer_wheel>;
-        slab_.add_timers();
-        wheel_allocator allocator(allocator_);
-        wheel_ = std::construct_at(std::addressof(*std::allocator_traits<wheel_allocator>::allocate(allocator, 1)));
-        turn_wheel();
-    }
-    void release_wheel() noexcept {
-        if (!timed()) return;
-        using wheel_allocator = typename std::allocator_traits<allocator_type>::template rebind_alloc<timer_wheel>;
-        wheel_allocator allocator(allocator_);
-        std::allocator_traits<wheel_allocator>::deallocate(allocator, wheel_, 1);
-        wheel_ = nullptr;
+    std::size_t reclaim_expired(std::size_t& budget) noexcept {
+        std::size_t removed = 0;
+        for (deadlines_.turn(); budget != 0 && deadlines_.has_due(); --budget) {
+            const std::uint32_t slot = deadlines_.take_due();
+            if (slot == nil) continue;
+            remove(slot, removal_cause::expired);
+            ++removed;
+        }
+        return removed;
     }
 
     [[nodiscard]] std::size_t pinned_limit() const noexcept {
@@ -811,8 +788,7 @@ private:
     std::size_t real_limit_ = unlimited;
     slab_type slab_;
     index_type index_;
-    std::uint32_t newest_ = nil;
-    std::uint32_t oldest_ = nil;
+    order_type order_;
     std::size_t entries_ = 0;
     std::size_t bytes_ = 0;
     std::size_t zombies_ = 0;  // left the cache, still pinned
@@ -820,15 +796,11 @@ private:
     std::size_t leaving_ = 0;  // charged for what is on its way out, and not pinned
     bool closed_ = false;
     outbox outbox_;
-    timer_wheel* wheel_ = nullptr;
-    time_point start_;
-    std::uint64_t last_ = 0;      // the latest time seen, in nanoseconds since start_
-    std::uint64_t now_tick_ = 0;  // the same, in ticks
-    std::uint64_t base_ = 0;
+    deadlines_type deadlines_;
+    PLATEAU_NO_UNIQUE_ADDRESS verdicts_type verdicts_;
     cache_stats stats_;
     PLATEAU_NO_UNIQUE_ADDRESS hash_type hash_;
     PLATEAU_NO_UNIQUE_ADDRESS typename Policies::equal equal_;
-    PLATEAU_NO_UNIQUE_ADDRESS allocator_type allocator_;
 };
 
 }

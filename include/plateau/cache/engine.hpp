@@ -121,6 +121,7 @@ class cache_engine {
     using clock_type = typename Policies::clock;
     using listener_type = typename Policies::listener;
     using allocator_type = typename Policies::allocator;
+    using judge_type = typename Policies::judge;
 
     static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
     static_assert(has_pins || std::is_same_v<typename Policies::pins, none>,
@@ -129,6 +130,7 @@ class cache_engine {
                   "plateau: the stats policy is plateau::counting or plateau::bare");
     static_assert(clock<clock_type>, "plateau: the clock policy needs `time_point now() const noexcept`");
     static_assert(std::has_single_bit(Policies::max_page_slots), "plateau: max_page_slots is a power of two");
+    static_assert(std::is_same_v<typename Policies::eviction, lru>, "plateau: the eviction policy is plateau::lru");
     static_assert(std::is_invocable_r_v<std::size_t, const weigher_type&, const K&, const V&>,
                   "plateau: a cache weigher answers std::size_t for (const K&, const V&)");
     using told_value = std::conditional_t<has_pins, const V&, V&&>;
@@ -141,6 +143,8 @@ class cache_engine {
     using session = typename shard_type::session;
     using core_type = typename shard_type::core_type;
     using found = typename core_type::found;
+    using note_type = typename core_type::note_type;
+    static constexpr bool judged = !std::is_same_v<judge_type, no_judge>;
     /// Only then can a call come back while a get is inside.
     template <class Q>
     static constexpr bool get_runs_user_code =
@@ -159,11 +163,13 @@ public:
           weigher_(copied_part<weigher_type>(parts...)),
           listener_(copied_part<listener_type>(std::forward<Parts>(parts)...)),
           allocator_(copied_part<allocator_type>(parts...)),
+          judge_(copied_part<judge_type>(parts...)),
           clock_(std::in_place, std::forward<Parts>(parts)...),
           weighs_(needs_weights(options)) {
-        static_assert(
-            (is_one_of<Parts, hash_type, equal_type, weigher_type, listener_type, allocator_type, clock_type> && ...),
-            "plateau: this part is none of the types that the cache's policies name");
+        static_assert((is_one_of<Parts, hash_type, equal_type, weigher_type, listener_type, allocator_type, judge_type,
+                                 clock_type> &&
+                       ...),
+                      "plateau: this part is none of the types that the cache's policies name");
         make_shards();
     }
     cache_engine(const cache_engine&) = delete;
@@ -199,16 +205,13 @@ public:
         static_assert(std::is_invocable_v<F&, const V&>, "plateau: visit calls f(const V&)");
         static_assert(!is_shared || std::is_nothrow_invocable_v<F&, const V&>,
                       "plateau: visit of a shared cache runs f(const V&) under the lock of a shard: f is noexcept");
-        const key_for<Q> key(query);
-        if (!key.possible()) return false;
-        const std::uint64_t hash = hash_of(key.view());
-        session in(shard_of(hash));
-        const found at = find_live(*in, hash, key.view(), [this] { return now(); });
-        if (!at) return false;
-        const visitor inside(*this);
-        f(std::as_const(at.entry->value));  // if it throws, nothing has changed yet
-        in->use(at);
-        return true;
+        return look_at(
+            query, [this] { return now(); }, [&](const V& value, const note_type&) { f(value); });
+    }
+    /// The same for a layer, which is told the note, at a time of its own.
+    template <class Q, class F>
+    bool look(const Q& query, time_point moment, F& f) {
+        return look_at(query, given_time{moment}, f);
     }
 
     template <class Q>
@@ -230,6 +233,13 @@ public:
 
     template <class Q, class U>
     put_result put(Q&& query, U&& argument, const put_options& options) {
+        const auto always = []() noexcept { return true; };
+        return put(std::forward<Q>(query), std::forward<U>(argument), options, note_type{}, always);
+    }
+    /// The same for a layer, with its note, and if `condition()` holds when the entry is about to be stored.
+    template <class Q, class U, class Condition>
+    put_result put(Q&& query, U&& argument, const put_options& options, const note_type& note, Condition condition) {
+        static_assert(std::is_nothrow_invocable_r_v<bool, Condition&>, "plateau: a condition is noexcept");
         static_assert(std::is_constructible_v<K, Q>, "plateau: put: K cannot be made from this key");
         static_assert(std::is_constructible_v<V, U>, "plateau: put: V cannot be made from this value");
         if constexpr (std::is_integral_v<K> && std::is_integral_v<std::remove_cvref_t<Q>>)
@@ -249,23 +259,40 @@ public:
             }
             session in(shard);
             if (in->weighs() && !weighed) continue;
+            if (!condition()) return cache_reason::absent;
             if (in->timed() || time_to_live != forever) in->observe(now());
-            return in->put(low_half(hash), key, value, held, time_to_live);
+            return in->put(low_half(hash), key, value, held, time_to_live, note);
         }
     }
 
     template <class Q>
     bool erase(const Q& query) {
+        return erase_if_note(query, [](const note_type&) { return true; });
+    }
+    /// The same for a layer, if `chosen(note)` holds.
+    template <class Q, class F>
+    bool erase_if_note(const Q& query, F chosen) {
         const key_for<Q> key(query);
         if (!key.possible()) return false;
         const std::uint64_t hash = hash_of(key.view());
         session in(shard_of(hash));
         observe(*in);
         const std::uint32_t slot = in->find(low_half(hash), key.view()).slot;
-        const bool live = slot != nil && !in->expired(slot);
-        if (slot != nil) in->remove(slot, live ? removal_cause::erased : removal_cause::expired);
+        bool erased = false;
+        if (slot != nil) {
+            if (in->over(slot)) in->remove_over(slot);
+            else erased = chosen(std::as_const(in->at(slot).note));
+            if (erased) in->remove(slot, removal_cause::erased);
+        }
         in->reclaim();
-        return live;
+        return erased;
+    }
+
+    /// For a layer that could not store a value which nobody else has.
+    void tell_rejected([[maybe_unused]] const K& key, [[maybe_unused]] V&& value) noexcept {
+        { session(*shards_[0])->count_discard(); }
+        if constexpr (!std::is_same_v<listener_type, no_listener>)
+            listener_(key, static_cast<told_value>(value), removal_cause::rejected);
     }
 
     template <class F>
@@ -279,7 +306,7 @@ public:
             session in(shard);
             observe(*in);
             in->for_each([&](std::uint32_t slot) {
-                if (erased == budget || in->expired(slot)) return;
+                if (erased == budget || in->over(slot)) return;
                 const auto& entry = in->at(slot);
                 if (!chosen(std::as_const(entry.key), std::as_const(entry.value))) return;
                 in->remove(slot, removal_cause::erased);
@@ -340,6 +367,7 @@ public:
 
     // ---- read out
 
+    [[nodiscard]] time_point now() const noexcept { return (*clock_).now(); }
     [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
         std::optional<time_point> earliest;
         for_each_shard([&](shard_type& shard) {
@@ -467,7 +495,7 @@ private:
                 .pins_follow_max_bytes = options_.max_pinned_bytes == 0,
                 .reclaim_budget = options_.reclaim_budget,
             };
-            shards_[shard_count_] = shard_type::make(bounds, hash_, equal_, allocator_, start, listener_);
+            shards_[shard_count_] = shard_type::make(bounds, hash_, equal_, allocator_, judge_, start, listener_);
             ++shard_count_;
         }
         whole.engine = nullptr;
@@ -516,7 +544,6 @@ private:
         [[nodiscard]] time_point operator()() const noexcept { return moment; }
     };
 
-    [[nodiscard]] time_point now() const noexcept { return (*clock_).now(); }
     void observe(core_type& core) const noexcept {
         if (core.timed()) core.observe(now());
     }
@@ -530,15 +557,26 @@ private:
             core.count_miss();
             return {};
         }
-        if (core.timed()) {
-            core.observe(moment());
-            if (core.expired(at.slot)) [[unlikely]] {
-                core.remove(at.slot, removal_cause::expired);
-                core.count_miss();
-                return {};
-            }
+        if (core.over_now(at.slot, moment)) [[unlikely]] {
+            core.remove_over(at.slot);
+            core.count_miss();
+            return {};
         }
         return at;
+    }
+
+    template <class Q, class Now, class F>
+    bool look_at(const Q& query, Now moment, F&& f) {
+        const key_for<Q> key(query);
+        if (!key.possible()) return false;
+        const std::uint64_t hash = hash_of(key.view());
+        session in(shard_of(hash));
+        const found at = find_live(*in, hash, key.view(), moment);
+        if (!at) return false;
+        const visitor inside(*this);
+        f(std::as_const(at.entry->value), std::as_const(at.entry->note));  // if it throws, nothing has changed yet
+        in->use(at);
+        return true;
     }
 
     template <class Q, class Now>
@@ -563,11 +601,12 @@ private:
         } else {
             {
                 typename shard_type::template quiet_session<get_runs_user_code<Q>> in(shard);
-                if (!in->timed()) [[likely]]
+                if (!in->may_end()) [[likely]]
                     return in->get(low_half(hash), key.view());
             }
             // The clock is read before the look-up, even if that finds nothing: a call in its midst would cost more.
-            return get_timed(shard, hash, key.view(), given_time{moment()});
+            if constexpr (!judged) return get_timed(shard, hash, key.view(), given_time{moment()});
+            else return get_timed(shard, hash, key.view(), moment);
         }
     }
 
@@ -577,7 +616,7 @@ private:
         std::uint32_t over = nil;
         answer_of<V> answer = get_quietly(shard, hash, key, moment, over);
         if (over != nil) [[unlikely]]
-            end_expired(shard, over);  // a sole user meets nobody until then
+            end_over(shard, over);  // a sole user meets nobody until then
         return answer;
     }
     template <class Key, class Now>
@@ -586,8 +625,8 @@ private:
         typename shard_type::template quiet_session<get_runs_user_code<Key>> in(shard);
         return in->get(low_half(hash), key, moment, over);
     }
-    PLATEAU_COLD static void end_expired(shard_type& shard, std::uint32_t slot) noexcept {
-        session(shard)->remove(slot, removal_cause::expired);
+    PLATEAU_COLD static void end_over(shard_type& shard, std::uint32_t slot) noexcept {
+        session(shard)->remove_over(slot);
     }
 
     template <class Key, class Now>
@@ -606,7 +645,7 @@ private:
         const std::uint64_t hash = hash_of(key.view());
         typename shard_type::template quiet_session<true> in(shard_of(hash));
         const found at = in->find(low_half(hash), key.view());
-        if (!at || (in->timed() && in->expired_at(at.slot, now()))) return false;
+        if (!at || in->over_at(at.slot, [this] { return now(); })) return false;
         f(std::as_const(at.entry->value));
         return true;
     }
@@ -625,6 +664,7 @@ private:
     PLATEAU_NO_UNIQUE_ADDRESS weigher_type weigher_;
     PLATEAU_NO_UNIQUE_ADDRESS listener_type listener_;
     PLATEAU_NO_UNIQUE_ADDRESS allocator_type allocator_;
+    PLATEAU_NO_UNIQUE_ADDRESS judge_type judge_;
     shared_part<clock_type> clock_;
     typename Policies::sync::template atomic<bool> weighs_;
     mutable typename Policies::sync::template atomic<std::size_t> visitors_{0};

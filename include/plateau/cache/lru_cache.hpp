@@ -2,6 +2,7 @@
 #pragma once
 
 #include <plateau/cache/engine.hpp>
+#include <plateau/cache/layer_access.hpp>
 #include <plateau/config.hpp>
 #include <plateau/fwd.hpp>
 
@@ -42,6 +43,9 @@ public:
     using mapped_type = V;
     using options = cache_options;
     using policies = Policies;
+    /// The same cache with other policies: what a layer stands on is one of these.
+    template <class Other>
+    using with_policies = lru_cache<K, V, Other>;
 
     /// Bytes charged for an entry beside its weigher's answer: its slot (which holds the K and the V themselves), its
     /// links, and its share of the index.
@@ -135,6 +139,8 @@ public:
     void check_invariants() const noexcept { engine_.check_invariants(); }
 
 private:
+    friend struct detail::layer_access;
+
     engine_type engine_;
 };
 

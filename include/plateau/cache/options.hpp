@@ -30,7 +30,7 @@ struct cache_options {
     /// 2^31 ticks (about a year) it counts as that.
     duration time_to_live = forever;
 
-    /// Entries that one put or erase looks at, at most, to give expired ones back beside its own work.
+    /// Entries that one put or erase looks at, at most, to give expired and invalidated ones back beside its own work.
     unsigned reclaim_budget = 4;
 };
 
@@ -69,7 +69,9 @@ enum class removal_cause : unsigned char {
     expired,   ///< its time to live was over
     replaced,  ///< a put of the same key
     erased,    ///< erase, erase_if
+    tag,       ///< a layer invalidated it
     cleared,   ///< clear, or the end of the cache
+    rejected,  ///< a layer had a value that it could not store, and nobody else has it
 };
 
 [[nodiscard]] constexpr std::string_view to_string(removal_cause cause) noexcept {
@@ -82,8 +84,12 @@ enum class removal_cause : unsigned char {
         return "replaced";
     case removal_cause::erased:
         return "erased";
+    case removal_cause::tag:
+        return "tag";
     case removal_cause::cleared:
         return "cleared";
+    case removal_cause::rejected:
+        return "rejected";
     }
     return "unknown";
 }

@@ -30,6 +30,19 @@ struct no_listener {};
 struct counted {};
 struct none {};
 
+/// The `eviction` policy: who goes first when there is no room. `lru`: who was used longest ago, exactly.
+struct lru {};
+
+/// The `note` policy: what a layer keeps with each entry, trivially copyable and made by default. `no_note`: nothing.
+struct no_note {};
+
+/// The `judge` policy: says of an entry's note that the entry is over, though its deadline has not come.
+///
+/// `bool over(const note&) const noexcept`: an entry of which it is true counts as gone, and is removed with cause
+/// `tag`. `std::uint64_t epoch() const noexcept`: changes whenever `over` may have become true of more entries; from
+/// then on the calls that change the cache look for them within their `reclaim_budget`.
+struct no_judge {};
+
 /// What changes the layout or the cost of a cache. Derive, override with `using`, and name the result as the cache's
 /// last template argument. Objects of these types follow the options in the constructor where they have state.
 struct cache_policies {
@@ -43,6 +56,9 @@ struct cache_policies {
     using allocator = std::allocator<std::byte>;
     using stats = counting;
     using sync = default_sync;
+    using eviction = lru;
+    using note = no_note;    ///< for layers
+    using judge = no_judge;  ///< for layers; copied into every shard
 
     /// Internal constants, here so that tests can shrink them.
     static constexpr duration tick{std::int64_t{1} << 24};    ///< resolution of deadlines

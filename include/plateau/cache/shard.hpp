@@ -70,10 +70,10 @@ public:
     using listener_type = typename Policies::listener;
 
     cache_shard(const typename core_type::limits& bounds, const typename Policies::hash& hash,
-                const typename Policies::equal& equal, const typename Policies::allocator& allocator, time_point start,
-                listener_type& listener)
+                const typename Policies::equal& equal, const typename Policies::allocator& allocator,
+                const typename Policies::judge& judge, time_point start, listener_type& listener)
         : pin_home{&release},
-          core_(bounds, hash, equal, allocator, start),
+          core_(bounds, hash, equal, allocator, judge, start),
           listener_(&listener),
           allocator_(allocator) {}
 
@@ -131,11 +131,12 @@ public:
 
     [[nodiscard]] static cache_shard* make(const typename core_type::limits& bounds,
                                            const typename Policies::hash& hash, const typename Policies::equal& equal,
-                                           const typename Policies::allocator& allocator, time_point start,
+                                           const typename Policies::allocator& allocator,
+                                           const typename Policies::judge& judge, time_point start,
                                            listener_type& listener) {
         shard_allocator own(allocator);
         memory_guard memory{own, shard_traits::allocate(own, 1)};
-        std::construct_at(memory.shard, bounds, hash, equal, allocator, start, listener);
+        std::construct_at(memory.shard, bounds, hash, equal, allocator, judge, start, listener);
         return std::exchange(memory.shard, nullptr);
     }
 

@@ -19,11 +19,15 @@ namespace detail {
 
 struct nothing {};
 
-/// One entry: its neighbours in the list it stands in, part of its hash if that is not computed anew, key and value.
+/// One entry: its neighbours in the list it stands in, part of its hash if that is not computed anew, what a layer
+/// notes of it, key and value. The links are those of its order of eviction, which may keep more in them than slots.
 /// The two unions are alive while the entry is; beyond that, `next` links free slots and those on their way out, and
 /// `previous` then holds the cause.
-template <class K, class V, bool KeepsHash>
+template <class K, class V, bool KeepsHash, class Note, unsigned SlotBits>
 struct cache_node {
+    /// What a link has room for.
+    static constexpr unsigned slot_bits = SlotBits;
+
     cache_node() noexcept {}
     cache_node(const cache_node&) = delete;
     cache_node& operator=(const cache_node&) = delete;
@@ -32,6 +36,7 @@ struct cache_node {
     std::uint32_t previous;
     std::uint32_t next;
     PLATEAU_NO_UNIQUE_ADDRESS std::conditional_t<KeepsHash, std::uint32_t, nothing> hash;
+    PLATEAU_NO_UNIQUE_ADDRESS Note note;
     union {
         K key;
     };
@@ -138,6 +143,12 @@ public:
         column_guard<std::uint32_t> all{*this, &page::weights, page_count_};
         has_weights_ = false;
     }
+    /// Calls `f(timer_cell&)` for every slot, taken or not. Expects: has_timers().
+    template <class F>
+    void for_each_timer(F f) noexcept {
+        for (std::uint32_t id = 0; id < page_count_; ++id)
+            for (std::uint32_t i = 0; i < pages_[id].slots; ++i) f(pages_[id].timers[i]);
+    }
     [[nodiscard]] bool has_timers() const noexcept { return has_timers_; }
     [[nodiscard]] bool has_weights() const noexcept { return has_weights_; }
 
@@ -225,7 +236,7 @@ private:
     static constexpr std::size_t min_table = 4;
     static constexpr std::size_t contents_bytes = sizeof(Node) - 2 * sizeof(std::uint32_t);
     /// The last slot numbers are names of timer lists, and nil.
-    static constexpr std::size_t max_pages = ((std::size_t{1} << 32) - 0x1'0000) / page_slots;
+    static constexpr std::size_t max_pages = ((std::size_t{1} << Node::slot_bits) - 0x1'0000) / page_slots;
 
     [[nodiscard]] static constexpr std::size_t range_of(std::size_t first_page) noexcept {
         return first_page <= page_slots ? 1 : (first_page + page_slots - 1) / page_slots;

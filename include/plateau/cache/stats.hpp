@@ -19,8 +19,10 @@ struct cache_stats {
     std::uint64_t evictions = 0;
     std::uint64_t expirations = 0;
     std::uint64_t erasures = 0;
+    std::uint64_t invalidations = 0;
     std::uint64_t cleared = 0;
     std::uint64_t rejections = 0;
+    std::uint64_t discards = 0;
     std::uint64_t entries = 0;
     std::uint64_t bytes = 0;
     std::uint64_t pinned_bytes = 0;
@@ -38,8 +40,11 @@ struct cache_stats {
         f(field_info{"evictions", "", "Entries removed to make room.", counter}, evictions);
         f(field_info{"expirations", "", "Entries removed after their time to live.", counter}, expirations);
         f(field_info{"erasures", "", "Entries removed by erase and erase_if.", counter}, erasures);
+        f(field_info{"invalidations", "", "Entries removed because a layer invalidated them.", counter}, invalidations);
         f(field_info{"cleared", "", "Entries removed by clear.", counter}, cleared);
         f(field_info{"rejections", "", "Puts and pins that were refused.", counter}, rejections);
+        f(field_info{"discards", "", "Values of a layer that nobody else had and that were refused.", counter},
+          discards);
         f(field_info{"entries", "", "Entries held now.", gauge}, entries);
         f(field_info{"charged", "bytes", "Bytes charged for the entries held now.", gauge}, bytes);
         f(field_info{"pinned", "bytes", "Bytes charged for the entries pinned now.", gauge}, pinned_bytes);
@@ -54,8 +59,10 @@ struct cache_stats {
         evictions += other.evictions;
         expirations += other.expirations;
         erasures += other.erasures;
+        invalidations += other.invalidations;
         cleared += other.cleared;
         rejections += other.rejections;
+        discards += other.discards;
         entries += other.entries;
         bytes += other.bytes;
         pinned_bytes += other.pinned_bytes;
