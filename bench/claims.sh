@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# What the README says in figures, measured: ./bench/claims.sh [room...] (without a room: all)
+# What the README says in figures, measured: ./bench/claims.sh [--traces DIR] [room...] (without a room: all)
 #
 # Each room has a table, bench/<room>.claims, and a program, bench/<room>_bench.cpp. Prints one line a claim,
 #   claim <room>.<name> <measured> <op> <bar> held|missed|skipped
 # and writes build/claims.md and build/claims.json. Exits 0 if none was missed, 1 if one was, 2 if it could not measure.
+# --traces: a folder of recorded requests, NAME.trace.xz; without it the claims on hit ratios are skipped.
 # A room takes at most 8 minutes after the build. Two-thread figures need two cores that nobody else uses.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -16,7 +17,20 @@ room_limit_seconds=480
 repetitions=15
 min_time_seconds=0.05
 
-rooms=("$@")
+traces=
+rooms=()
+while [[ $# -gt 0 ]]; do
+    case $1 in
+    --traces)
+        [[ $# -ge 2 && -d $2 ]] || { printf 'claims.sh: --traces needs a folder\n' >&2 && exit 2; }
+        traces=$2
+        shift
+        ;;
+    -*) printf 'claims.sh: no option "%s"\n' "$1" >&2 && exit 2 ;;
+    *) rooms+=("$1") ;;
+    esac
+    shift
+done
 if [[ ${#rooms[@]} -eq 0 ]]; then
     for table in "$here"/*.claims; do rooms+=("$(basename "$table" .claims)"); done
 fi
@@ -39,6 +53,13 @@ need libmimalloc2.0 has_library libmimalloc.so.2 ||
 need libtbb-dev has_header tbb/concurrent_queue.h ||
     printf 'claims.sh: without libtbb-dev the claims against oneTBB are skipped\n' >&2
 
+if [[ " ${rooms[*]} " == *" cache "* ]]; then
+    need libpoco-dev has_header Poco/LRUCache.h ||
+        printf 'claims.sh: without libpoco-dev the claims against Poco are skipped\n' >&2
+    need librocksdb-dev has_header rocksdb/cache.h ||
+        printf 'claims.sh: without librocksdb-dev the claims against RocksDB are skipped\n' >&2
+fi
+
 tree=$root/build/bench
 mkdir -p "$tree"
 measuring=
@@ -56,6 +77,15 @@ printf 'building %s\n' "${rooms[*]/%/_bench}"
     printf 'claims.sh: the build failed; all of it is in %s\n' "$tree/build.log" >&2
     exit 2
 }
+
+if [[ -n $traces ]]; then
+    must xz-utils command -v xz
+    mkdir -p "$tree/traces"
+    for packed in "$traces"/*.trace.xz; do
+        [[ ! -f $packed ]] || xz -dc "$packed" >"$tree/traces/$(basename "$packed" .xz)"
+    done
+    export PLATEAU_TRACES=$tree/traces
+fi
 
 for room in "${rooms[@]}"; do
     printf 'measuring %s (at most %d minutes)\n' "$room" $((room_limit_seconds / 60))

@@ -68,6 +68,10 @@ public:
 
     /// The most bytes it says it will ever hold.
     [[nodiscard]] virtual std::size_t memory_ceiling() const = 0;
+
+    /// What a process without requests still does, until everything is over that ends by itself. Returns: whether that
+    /// is everything: then the twin must hold no more than when it was new.
+    virtual bool idle() { return false; }
 };
 
 /// `unreachable` gives the plateau twin bounds that no run can reach: the proof must then fail.

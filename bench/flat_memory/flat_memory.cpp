@@ -5,7 +5,8 @@
 /// the kernel's figure of the child's resident memory; rounds are identical, each is summed up by its minimum, and
 /// plateau::judge gives the verdict. A case holds when the leaky twin is judged growing and the plateau twin is judged
 /// flat, stays below baseline + 1.25 x memory_ceiling() + 256 KiB a core by that figure, and below memory_ceiling()
-/// itself by the exact count of requested bytes.
+/// itself by the exact count of requested bytes; and when what ends by itself comes back to what it was when it was
+/// new.
 
 #include "twin_process.hpp"
 
@@ -144,6 +145,7 @@ struct observation {
     std::size_t baseline = 0;
     std::size_t peak = 0;
     std::size_t exact_peak = 0;
+    std::size_t kept_when_idle = 0;
     std::size_t ceiling = plateau::unlimited;
     std::vector<plateau::memory_sample> minima;  // one a round
     plateau::judgement trend;
@@ -227,6 +229,11 @@ observation observe(const flat_case& one, role who, const settings& set) {
     std::fclose(table);
     seen.peak = process.peak_resident_bytes();
     process.go_on();
+    if (who == role::plateau) {
+        const auto kept = process.await("idle", nothing);
+        if (!kept) return seen;
+        seen.kept_when_idle = *kept;
+    }
     bar.show(static_cast<unsigned>(seen.minima.size()), readings.back());
     const std::size_t warm_up = who == role::leaky ? seen.minima.size() / 2 : set.warm_up_rounds;
     seen.trend = plateau::judge(seen.minima, {.warm_up_work = warm_up * one.work_per_round, .min_points = min_points});
@@ -273,6 +280,9 @@ std::vector<std::string> broken_promises(const observation& leaky, const observa
     if (plateau.exact_peak > plateau.ceiling)
         failures.push_back(sentence("the plateau twin held %zu bytes, more than its ceiling of %zu", plateau.exact_peak,
                                     plateau.ceiling));
+    if (plateau.kept_when_idle > 0)
+        failures.push_back(
+            sentence("the idle plateau twin kept %zu bytes more than when it was new", plateau.kept_when_idle));
     return failures;
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -78,6 +79,9 @@ int be_twin(const flat_case& one, role who, bounds bound, unsigned rounds) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // an observer that dies takes its twins along
     const rlimit cap{memory_cap, memory_cap};
     ::setrlimit(RLIMIT_AS, &cap);
+    // Blocks larger than this go back to the system at once, as they do until malloc has seen one freed. From then on
+    // it would keep them in its heap, and the kernel's figure would show the gaps between them.
+    ::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
 
     crew threads(one.threads);
     baseline_bytes = live_bytes();
@@ -86,6 +90,7 @@ int be_twin(const flat_case& one, role who, bounds bound, unsigned rounds) {
 
     const auto it = who == role::leaky ? one.leaky() : one.plateau(bound);
     at_rest();
+    const std::size_t bytes_when_new = live_bytes();
     tell("ceiling", it->memory_ceiling());
     if (!told_to_go_on()) return 0;
 
@@ -95,6 +100,9 @@ int be_twin(const flat_case& one, role who, bounds bound, unsigned rounds) {
         tell("round", largest_at_rest);
         if (!told_to_go_on()) return 0;
     }
+    const bool is_empty = it->idle();
+    const std::size_t live = live_bytes();
+    tell("idle", is_empty && live > bytes_when_new ? live - bytes_when_new : 0);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 ///     baseline                    reads the child's resident size, sends a byte
 ///     ceiling <bytes>             sends a byte
 ///     round <exact bytes>         sends a byte                     (once a round)
+///     idle <exact bytes more than when it was new>                  (where an idle twin lets go of everything)
 ///
 /// While it waits for its byte the twin holds nothing that its type does not hold, so the observer's reading and the
 /// exact figure speak of the same moment. The end of either pipe ends the child.

@@ -29,6 +29,7 @@ class result;
 struct hash_key;
 class siphash13;
 class keyed_hash;
+class keyed_fold_hash;
 struct unkeyed_hash;
 
 // stop

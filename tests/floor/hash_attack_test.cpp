@@ -9,11 +9,13 @@
 #include <plateau/hash.hpp>
 
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <unordered_set>
 #include <vector>
 
+using plateau::keyed_fold_hash;
 using plateau::keyed_hash;
 
 namespace {
@@ -84,9 +86,27 @@ TEST_CASE("numbers around public multipliers and constants spread", "[floor][uni
 
 TEST_CASE("sixteen-byte strings that are one hash to a public-constant wyhash spread", "[floor][unit]") {
     plateau_test::passes(plateau_test::strings_that_meet_a_public_constant_spread<keyed_hash>);
+    plateau_test::passes(plateau_test::strings_that_meet_a_public_constant_spread<keyed_fold_hash>);
 }
 
-TEST_CASE("strings in one chain of std::hash spread", "[floor][unit]") {
+TEST_CASE("texts of bare numbers in even steps, at any place, spread", "[floor][unit]") {
+    // What is a step of a number above is one of the two words of a product here: whichever it is, for several secrets.
+    for (const std::size_t size : {8U, 16U, 24U}) {
+        for (std::size_t at = 0; at < size; at += 8) {
+            for (unsigned k = 0; k <= 48; k += 3) {
+                std::vector<std::string> keys(count, std::string(size, '\0'));
+                for (std::size_t i = 0; i < count; ++i) {
+                    const std::uint64_t word = std::uint64_t{i} << k;
+                    std::memcpy(keys[i].data() + at, &word, 8);
+                }
+                CAPTURE(size, at, k);
+                for (int secret = 0; secret < 2; ++secret) CHECK(longest_bucket(keys, keyed_fold_hash{}) <= bar);
+            }
+        }
+    }
+}
+
+TEMPLATE_TEST_CASE("strings in one chain of std::hash spread", "[floor][unit]", keyed_hash, keyed_fold_hash) {
     // Searched for: strings whose std::hash agrees in the low bits that choose among 64 buckets.
     std::vector<std::string> keys;
     for (std::uint64_t i = 0; keys.size() < count; ++i) {
@@ -94,15 +114,17 @@ TEST_CASE("strings in one chain of std::hash spread", "[floor][unit]") {
         if (std::hash<std::string>{}(key) % 64 == 0) keys.push_back(std::move(key));
     }
     CHECK(longest_bucket(keys, std_hash{}) > bar);
-    CHECK(longest_bucket(keys, keyed_hash{}) <= bar);
+    CHECK(longest_bucket(keys, TestType{}) <= bar);
 }
 
-TEST_CASE("strings that extend one another spread", "[floor][unit]") {
-    std::vector<std::string> zeros;
-    for (std::size_t i = 0; i < 2'048; ++i) zeros.emplace_back(i, '\0');
-    CHECK(longest_bucket(zeros, keyed_hash{}) <= bar / 2);
-    const keyed_hash hash;
-    std::unordered_set<std::uint64_t> distinct;
-    for (const auto& key : zeros) distinct.insert(hash(key));
-    CHECK(distinct.size() == zeros.size());
+TEMPLATE_TEST_CASE("strings that extend one another spread", "[floor][unit]", keyed_hash, keyed_fold_hash) {
+    for (const char byte : {'\0', 'a', '\xff'}) {
+        std::vector<std::string> extended;
+        for (std::size_t i = 0; i < 2'048; ++i) extended.emplace_back(i, byte);
+        const TestType hash;
+        CHECK(longest_bucket(extended, hash) <= bar / 2);
+        std::unordered_set<std::uint64_t> distinct;
+        for (const auto& key : extended) distinct.insert(hash(key));
+        CHECK(distinct.size() == extended.size());
+    }
 }

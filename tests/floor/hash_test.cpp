@@ -7,6 +7,7 @@
 #include <plateau/hash.hpp>
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -19,6 +20,7 @@
 #include <vector>
 
 using plateau::hash_key;
+using plateau::keyed_fold_hash;
 using plateau::keyed_hash;
 using plateau::siphash13;
 using plateau::unkeyed_hash;
@@ -58,6 +60,32 @@ std::uint64_t slow_siphash(int c, int d, hash_key key, bytes message) {
     v[2] ^= 0xffU;
     rounds(d);
     return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+/// The multiply-fold of text byte by byte: products by hand from 32-bit halves, words from a padded copy.
+std::uint64_t slow_fold(std::uint64_t a, std::uint64_t b) {
+    constexpr std::uint64_t half = 0xffffffffU;
+    const std::uint64_t low = (a & half) * (b & half);
+    const std::uint64_t one = (a >> 32U) * (b & half) + (low >> 32U);
+    const std::uint64_t other = (a & half) * (b >> 32U) + (one & half);
+    const std::uint64_t high = (a >> 32U) * (b >> 32U) + (one >> 32U) + (other >> 32U);
+    return high ^ ((other << 32U) | (low & half));
+}
+std::uint64_t slow_fold_of_text(hash_key key, const bytes& message) {
+    const std::size_t n = message.size();
+    const auto word = [&](std::size_t from) {
+        std::uint64_t value = 0;
+        for (std::size_t i = 8; i-- > 0;) value = value * 256 + (from + i < n ? message[from + i] : 0);
+        return value;
+    };
+    std::uint64_t state = 0;
+    const auto fold = [&](std::uint64_t first, std::uint64_t second) {
+        state = slow_fold(first ^ key.first, second ^ key.second ^ state);
+    };
+    for (std::size_t at = 0; at + 16 < n; at += 16) fold(word(at), word(at + 8));
+    if (n > 16) fold(word(n - 16), word(n - 8));
+    else fold(word(0), n < 8 ? 0 : word(n - 8));
+    return slow_fold(state ^ key.second ^ n, 0xd1342543de82ef95U);
 }
 
 /// The key of the paper's appendix: bytes 00 to 0f.
@@ -204,6 +232,79 @@ TEST_CASE("an unowned value hashes as what it holds, so that look-up by the bare
     CHECK(hash(std::pair{plateau::unowned<int*>{&object}, 1}) == hash(std::pair{&object, 1}));
 }
 
+TEST_CASE("the multiply-fold of text is the one that is described, for every length", "[floor][unit]") {
+    plateau_test::random_source random{"fold"};
+    INFO(plateau_test::random_source::repeat());
+    for (std::size_t n = 0; n <= 300; ++n) {
+        bytes message(n);
+        for (auto& byte : message) byte = static_cast<unsigned char>(random.next());
+        const hash_key key{random.next(), random.next()};
+        CAPTURE(n);
+        REQUIRE(keyed_fold_hash(key)(text(message)) == slow_fold_of_text(key, message));
+    }
+    CHECK(keyed_fold_hash(paper)(std::string_view{}) == slow_fold_of_text(paper, {}));
+}
+
+TEST_CASE("every bit of a text, and its length, changes about half of the bits of its multiply-fold", "[floor][unit]") {
+    plateau_test::random_source random{"fold bits"};
+    INFO(plateau_test::random_source::repeat());
+    for (const std::size_t n : {1U, 2U, 3U, 4U, 7U, 8U, 9U, 15U, 16U, 17U, 31U, 32U, 33U, 100U}) {
+        const keyed_fold_hash hash{hash_key{random.next(), random.next()}};
+        bytes message(n);
+        for (auto& byte : message) byte = static_cast<unsigned char>(random.next());
+        const std::uint64_t before = hash(text(message));
+        int changed = 0;
+        for (std::size_t bit = 0; bit < 8 * n; ++bit) {
+            message[bit / 8] ^= static_cast<unsigned char>(1U << (bit % 8));
+            const int differ = std::popcount(before ^ hash(text(message)));
+            message[bit / 8] ^= static_cast<unsigned char>(1U << (bit % 8));
+            CAPTURE(n, bit);
+            CHECK(differ >= 8);
+            changed += differ;
+        }
+        const double mean = changed / static_cast<double>(8 * n);
+        CHECK(mean > 24);
+        CHECK(mean < 40);
+        message.push_back(0);
+        CHECK(std::popcount(before ^ hash(text(message))) >= 8);
+    }
+}
+
+TEST_CASE("words that balance the length of a short text do not make it another's", "[floor][unit]") {
+    // Were the length beside the last word, eight bytes w and nine bytes w, c would meet where w ^ 8 == (w, c >> 8)
+    // ^ 9.
+    for (int secret = 0; secret < 16; ++secret) {
+        const keyed_fold_hash hash;
+        for (const char c : {'\0', '\1', '\x7f', '\xff'}) {
+            bytes longer(9, static_cast<unsigned char>(c));
+            for (std::size_t i = 8; i-- > 0;)
+                longer[i] = static_cast<unsigned char>(longer[i + 1] ^ (i == 0 ? 1U : 0U));
+            const bytes shorter(longer.begin(), longer.end() - 1);
+            CHECK(hash(text(shorter)) != hash(text(longer)));
+        }
+    }
+}
+
+TEST_CASE("the multiply-fold hashes numbers and compounds as the keyed hash does, and text alike in every form",
+          "[floor][unit]") {
+    const keyed_fold_hash fold{paper};
+    const keyed_hash keyed{paper};
+    CHECK(fold(7) == keyed(7));
+    CHECK(fold(-7) == keyed(-7LL));
+    CHECK(fold(colour::red) == keyed(7));
+    CHECK(fold(std::pair{1, std::string("x")}) == keyed(std::pair{1, std::string("x")}));
+    CHECK(fold(tenant{1, "x"}) == keyed(tenant{1, "x"}));
+    const std::string owned = "/product/7";
+    CHECK(fold(owned) == fold(std::string_view{owned}));
+    CHECK(fold(owned) == fold("/product/7"));
+    CHECK(fold(plateau::unowned<std::string_view>{owned}) == fold(owned));
+    CHECK(fold(owned) != keyed(owned));
+    CHECK(fold(owned) != keyed_fold_hash{}(owned));
+    int object = 0;
+    CHECK(fold(plateau::unowned<int*>{&object}) == fold(&object));
+    CHECK(keyed_fold_hash{fold}(owned) == fold(owned));
+}
+
 TEST_CASE("the unkeyed hash is the same in every run and every instance", "[floor][unit]") {
     STATIC_REQUIRE(std::is_nothrow_default_constructible_v<unkeyed_hash>);
     CHECK(unkeyed_hash{}("key") == unkeyed_hash{}("key"));
@@ -215,11 +316,13 @@ TEST_CASE("hashes are transparent, do not throw and allocate nothing", "[floor][
     STATIC_REQUIRE(requires { typename keyed_hash::is_transparent; });
     STATIC_REQUIRE(requires { typename unkeyed_hash::is_transparent; });
     const keyed_hash hash;
+    STATIC_REQUIRE(requires { typename keyed_fold_hash::is_transparent; });
+    STATIC_REQUIRE(noexcept(keyed_fold_hash{}(7))&& noexcept(keyed_fold_hash{}(std::string_view{})));
     STATIC_REQUIRE(noexcept(hash(7))&& noexcept(hash(std::string_view{}))&& noexcept(hash(std::pair{1, 2})));
     const std::string key(1'000'000, 'k');
     const plateau_test::new_scope scope;
-    [[maybe_unused]] volatile auto sum =
-        hash(key) + hash(7) + hash(std::pair<const std::string&, int>{key, 2}) + keyed_hash{}(1);
+    [[maybe_unused]] volatile auto sum = hash(key) + hash(7) + hash(std::pair<const std::string&, int>{key, 2}) +
+                                         keyed_hash{}(1) + keyed_fold_hash{}(key);
     const auto delta = scope.delta();
     CHECK(delta.calls == 0);
 }

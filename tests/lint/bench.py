@@ -15,20 +15,23 @@ def main():
     def has(header):
         return compiler.run(["-fsyntax-only", "-x", "c++", "-"], f"#include <{header}>\n")[0]
 
-    rivals = {"without rivals": []}
-    if has("boost/multi_index_container.hpp"):
-        rivals["with Boost"] = ["-DPLATEAU_BENCH_HAS_BOOST"]
-    else:
-        checks.skip("the benchmarks with Boost.MultiIndex", "it is not installed")
+    installed = []
+    for rival, header in (("BOOST", "boost/multi_index_container.hpp"), ("TBB", "tbb/concurrent_queue.h"),
+                          ("POCO", "Poco/LRUCache.h"), ("ROCKSDB", "rocksdb/cache.h")):
+        if has(header):
+            installed.append(f"-DPLATEAU_BENCH_HAS_{rival}")
+        else:
+            checks.skip(f"the benchmarks with {rival}", "it is not installed")
+    rivals = {"without rivals": [], "with rivals": installed}
     harness = has("benchmark/benchmark.h")
     if not harness:
         checks.skip("the benchmarks", "Google Benchmark is not installed")
     for source in sorted((a.root / "bench").rglob("*.cpp")):
-        timed = source.stem.endswith("_bench")
+        text = source.read_text(encoding="utf-8")
+        timed = "benchmark/benchmark.h" in text
         if timed and not harness:
             continue
-        text = source.read_text(encoding="utf-8")
-        asks = timed and ("PLATEAU_BENCH_HAS_BOOST" in text or "rivals.hpp" in text)
+        asks = timed and ("PLATEAU_BENCH_HAS" in text or '"rivals' in text)
         for what, flags in (rivals if asks else {"alone": []}).items():
             ok, output = compiler.run([*common.STRICT, *flags, "-O0", "-pthread", f"-I{a.root}/include",
                                        "-fsyntax-only", source])

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+/// Hits on recorded requests. Exact counts: of plateau's caches, and of the textbook beside them.
+///
+/// A trace is a file of 32-bit keys, most significant byte first, one a request.
+
+#include "cache_cells.hpp"
+#include "cache_subjects.hpp"
+#include "rivals.hpp"
+
+#include <benchmark/benchmark.h>
+
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace bench {
+namespace {
+
+using u64 = std::uint64_t;
+
+struct trace {
+    const char* name;
+    std::array<std::size_t, 3> capacities;
+};
+constexpr trace recorded[] = {{"web07", {512, 2'000, 8'000}}, {"orm-busy", {1'250, 5'000, 20'000}}};
+
+/// Returns: the keys; none if the file cannot be read.
+std::vector<u64> read_keys(const std::string& path) {
+    std::vector<u64> keys;
+    std::FILE* const file = std::fopen(path.c_str(), "rb");
+    if (file == nullptr) return keys;
+    std::array<unsigned char, 4> bytes{};
+    while (std::fread(bytes.data(), 1, bytes.size(), file) == bytes.size()) {
+        u64 key = 0;
+        for (const unsigned char byte : bytes) key = key << 8 | byte;
+        keys.push_back(key);
+    }
+    std::fclose(file);
+    return keys;
+}
+
+template <class Cache>
+u64 hits(const std::vector<u64>& keys, std::size_t max_entries) {
+    const auto cache = std::make_unique<Cache>(max_entries);
+    u64 count = 0;
+    for (const u64 key : keys) {
+        if (cache->get(key)) ++count;
+        else cache->put(key, key);
+    }
+    return count;
+}
+
+double percent(u64 hits, const std::vector<u64>& keys) {
+    return 100 * static_cast<double>(hits) / static_cast<double>(keys.size());
+}
+
+/// Calls f(counters, keys) if the trace is there.
+template <class F>
+void add_trace(const std::string& name, const std::string& folder, const trace& of, F f) {
+    const std::string path = folder.empty() ? "" : folder + "/" + of.name + ".trace";
+    benchmark::RegisterBenchmark(("hit_ratio/" + name).c_str(),
+                                 [path, f](benchmark::State& state) {
+                                     if (path.empty()) return state.SkipWithError("no traces: --traces DIR");
+                                     const auto keys = read_keys(path);
+                                     if (keys.empty()) return state.SkipWithError("the trace is not there");
+                                     for (auto _ : state) f(state.counters, keys);
+                                 })
+        ->Iterations(1)
+        ->Repetitions(1);
+}
+
+}
+
+void register_traces(const std::string& folder) {
+    for (const trace& each : recorded) {
+        for (const std::size_t capacity : each.capacities) {
+            const std::string name = std::string(each.name) + "_" + std::to_string(capacity);
+            add_trace(name + "/lru", folder, each, [capacity](auto& counters, const std::vector<u64>& keys) {
+                const u64 ours = hits<lru_plain<u64, u64>>(keys, capacity);
+                const u64 textbook = hits<std_lru<u64, u64>>(keys, capacity);
+                counters["percent"] = percent(ours, keys);
+                counters["hits_apart"] = static_cast<double>(ours > textbook ? ours - textbook : textbook - ours);
+            });
+        }
+    }
+}
+
+}
