@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace plateau_test {
 
@@ -147,6 +148,25 @@ void a_wandering_bound_is_kept(shared_check& check) {
         check.expect(bound == plateau::unlimited || account.charged() <= bound + bound,
                      "no more is charged than bounds allow");
         if (i % 100 == 0) cache.check_invariants();
+    }
+}
+
+template <class Policies>
+void pins_are_bounded_together(shared_check& check) {
+    using cache_type = plateau::concurrent_lru_cache<int, weighed, Policies>;
+    constexpr std::size_t each = 1'000 + cache_type::entry_overhead;
+    budget_account account;
+    cache_type cache{{.max_entries = 4'096, .max_pinned_bytes = 10 * each}, account.part()};
+    for (int key = 0; key < 40; ++key) cache.put(key, weighed{1'000});
+    std::vector<plateau::pin<weighed>> pins;
+    for (const int shard : {0, 1, 2, 3, 0, 2}) {
+        pins.clear();
+        for (int key = 0; key < 10; ++key) {
+            pins.push_back(cache.pin(4 * key + shard));
+            if (!check.expect(static_cast<bool>(pins.back()), "a pin of another shard leaves its bytes behind")) return;
+        }
+        check.expect(cache.pin((shard + 1) % 4).reason() == plateau::cache_reason::pinned_full, "not one more");
+        check.expect(cache.stats().pinned_bytes == 10 * each, "what is pinned is counted over all shards");
     }
 }
 

@@ -92,19 +92,5 @@ TEST_CASE("a bound that changes while bytes wander is kept", "[cache][unit]") {
 }
 
 TEST_CASE("pins are bounded together, wherever they are", "[cache][unit]") {
-    using cache_type = plateau::concurrent_lru_cache<int, weighed, four_by_low_bits>;
-    constexpr std::size_t each = 1'000 + cache_type::entry_overhead;
-    budget_account account;
-    cache_type cache{{.max_entries = 4'096, .max_pinned_bytes = 10 * each}, account.part()};
-    for (int key = 0; key < 40; ++key) cache.put(key, weighed{1'000});
-    std::vector<plateau::pin<weighed>> pins;
-    for (const int shard : {0, 1, 2, 3, 0, 2}) {
-        pins.clear();
-        for (int key = 0; key < 10; ++key) {
-            pins.push_back(cache.pin(4 * key + shard));
-            REQUIRE(pins.back());
-        }
-        REQUIRE(cache.pin((shard + 1) % 4).reason() == plateau::cache_reason::pinned_full);
-        REQUIRE(cache.stats().pinned_bytes == 10 * each);
-    }
+    passes(pins_are_bounded_together<four_by_low_bits>);
 }
