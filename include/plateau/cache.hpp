@@ -14,6 +14,14 @@
 /// | concurrent_cache     | threads that share it        | S3-FIFO within each shard    |
 /// | concurrent_lru_cache | the same                     | exact LRU within each shard  |
 ///
+/// Layers stand on any of them, and on one another, and cost nothing to those who do not name them:
+///
+/// | layer                | what it adds                                                                  |
+/// |----------------------|-------------------------------------------------------------------------------|
+/// | loading_cache        | one load a key for all who ask, stale values while a new one comes, absence   |
+/// | tagged_cache         | entries that carry tags, and go together                                      |
+/// | tiered_cache         | a slower store behind the memory, which may fail                              |
+///
 /// How it is built, from the ground up: chunk_index.hpp finds the slot of a key, slab.hpp holds the slots,
 /// lru_order.hpp or s3fifo_order.hpp (with ghosts.hpp) knows who goes first, deadlines.hpp (with timer_wheel.hpp) and
 /// verdicts.hpp who is over; core.hpp makes them one structure with bounds; shard.hpp says who may enter it and how
@@ -27,9 +35,12 @@
 #include <plateau/cache/concurrent_cache.hpp>
 #include <plateau/cache/concurrent_lru_cache.hpp>
 #include <plateau/cache/dump.hpp>
+#include <plateau/cache/loading_cache.hpp>
 #include <plateau/cache/lru_cache.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/pin.hpp>
 #include <plateau/cache/policies.hpp>
 #include <plateau/cache/route_key.hpp>
 #include <plateau/cache/stats.hpp>
+#include <plateau/cache/tagged_cache.hpp>
+#include <plateau/cache/tiered_cache.hpp>
