@@ -208,8 +208,7 @@ stream_result stream_bytes(Source&& source, Sink&& sink, const stream_options& o
     using clock = typename Policies::clock;
     using source_type = std::remove_reference_t<Source>;
     using sink_type = std::remove_reference_t<Sink>;
-    constexpr bool known =
-        ((std::is_same_v<std::remove_const_t<Parts>, clock> || executor<Parts>)&&...);
+    constexpr bool known = ((std::is_same_v<std::remove_const_t<Parts>, clock> || executor<Parts>)&&...);
     constexpr std::size_t executors = (std::size_t{0} + ... + !std::is_same_v<std::remove_const_t<Parts>, clock>);
     static_assert(known, "plateau: after the stop token come parts: a clock of this stream's policies, an executor");
     static_assert(executors <= 1 || !known, "plateau: stream_bytes takes one executor");
