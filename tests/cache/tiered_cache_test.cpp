@@ -170,7 +170,10 @@ TEST_CASE("a layer in front asks the memory alone, then the second tier", "[cach
     CHECK(both.tier.until == both.clock.now() + 1ms);
     CHECK_FALSE(look(1));
     CHECK(far->asked.unwritten());
-    CHECK(access::put(cache, 1, 11, plateau::put_options{}, plateau::no_note{}, []() noexcept { return true; }));
+    CHECK_FALSE(access::put(cache, 1, 9, plateau::put_options{}, plateau::no_note{}, []() noexcept { return false; }));
+    const auto unwritten = [&]() noexcept { return far->asked.unwritten(); };
+    CHECK(access::put(cache, 1, 11, plateau::put_options{}, plateau::no_note{}, unwritten));
+    CHECK_FALSE(access::put(cache, 1, 12, plateau::put_options{}, plateau::no_note{}, unwritten));
     CHECK(look(1) == 11);
     CHECK_FALSE(far->asked.unwritten());
     CHECK(both.tier.puts == 0);

@@ -334,9 +334,13 @@ private:
     template <class Q, class U, class Condition>
     put_result layer_put(Q&& key, U&& value, const put_options& how, const typename policies::note& note,
                          Condition condition) {
-        const key_for<std::remove_cvref_t<Q>> k(key);
-        const typename marks_type::writing mark(marks_, hash_of(k));
-        return access::put(near_, std::forward<Q>(key), std::forward<U>(value), how, note, std::move(condition));
+        const std::uint64_t hash = hash_of(key_for<std::remove_cvref_t<Q>>(key));
+        std::optional<typename marks_type::writing> mark;  // from when the condition holds, which may ask for no other
+        return access::put(near_, std::forward<Q>(key), std::forward<U>(value), how, note, [&]() noexcept {
+            const bool holds = condition();
+            if (holds) mark.emplace(marks_, hash);
+            return holds;
+        });
     }
     /// As `put`, with a note, a time to live of its own in the tier, and if `condition()` holds when the near cache is
     /// about to change.
