@@ -169,8 +169,13 @@ TEST_CASE("a layer in front asks the memory alone, then the second tier", "[cach
     CHECK((far->value == 10 && far->time_to_live == 5ns));
     CHECK(both.tier.until == both.clock.now() + 1ms);
     CHECK_FALSE(look(1));
-    CHECK(access::put(cache, 1, 11, plateau::put_options{}, plateau::no_note{}, []() noexcept { return true; }));
+    CHECK(far->asked.unwritten());
+    CHECK_FALSE(access::put(cache, 1, 9, plateau::put_options{}, plateau::no_note{}, []() noexcept { return false; }));
+    const auto unwritten = [&]() noexcept { return far->asked.unwritten(); };
+    CHECK(access::put(cache, 1, 11, plateau::put_options{}, plateau::no_note{}, unwritten));
+    CHECK_FALSE(access::put(cache, 1, 12, plateau::put_options{}, plateau::no_note{}, unwritten));
     CHECK(look(1) == 11);
+    CHECK_FALSE(far->asked.unwritten());
     CHECK(both.tier.puts == 0);
     CHECK(access::far_put(cache, 1, 12, 1s, plateau::time_point::max()) == plateau::tier_reason::none);
     CHECK(both.tier.held.at(1).value == 12);

@@ -94,18 +94,18 @@ public:
         std::uint64_t before_;
     };
 
-    /// The moment of a look-up.
+    /// When a look-up asked the tier.
     class moment {
     public:
         moment(const write_marks& marks, std::uint64_t hash) noexcept
-            : word_(marks.word_of(hash)), then_(word_.load(std::memory_order_acquire)) {}
-        /// Expects: what a writer stores afterwards comes after what is stored on this answer.
+            : word_(&marks.word_of(hash)), then_(word_->load(std::memory_order_acquire)) {}
+        /// Whether its answer may be kept. Asked where what a later writer does to the near cache comes after.
         [[nodiscard]] bool unwritten() const noexcept {
-            return (then_ & writers) == 0 && word_.load(std::memory_order_acquire) == then_;
+            return (then_ & writers) == 0 && word_->load(std::memory_order_acquire) == then_;
         }
 
     private:
-        const word& word_;
+        const word* word_;
         std::uint64_t then_;
     };
 
@@ -262,14 +262,9 @@ public:
     /// Returns: what the near cache answers. The arguments are copied, never moved from.
     template <class Q, class U>
     put_result put(Q&& query, U&& argument, put_options how = {}) {
-        const key_for<std::remove_cvref_t<Q>> key(query);
-        PLATEAU_EXPECTS(key.possible(), "a number was put into a cache as a key that the key type cannot hold");
-        const detail::as_object<V, U> value(std::forward<U>(argument));
-        const typename marks_type::writing mark(marks_, hash_of(key));
-        const put_result near = near_.put(key.view(), value, how);
-        if (near && write_through(key.view(), value, how.time_to_live.value_or(time_to_live_)) && !mark.alone())
-            near_.erase(key.view());
-        return near;
+        const duration left = how.time_to_live.value_or(time_to_live_);
+        return layer_put_through(std::forward<Q>(query), std::forward<U>(argument), how, typename policies::note{},
+                                 left, []() noexcept { return true; });
     }
     /// Returns: whether there was a live entry near.
     template <class Q>
@@ -339,9 +334,26 @@ private:
     template <class Q, class U, class Condition>
     put_result layer_put(Q&& key, U&& value, const put_options& how, const typename policies::note& note,
                          Condition condition) {
-        const key_for<std::remove_cvref_t<Q>> k(key);
-        const typename marks_type::writing mark(marks_, hash_of(k));
-        return access::put(near_, std::forward<Q>(key), std::forward<U>(value), how, note, std::move(condition));
+        const std::uint64_t hash = hash_of(key_for<std::remove_cvref_t<Q>>(key));
+        std::optional<typename marks_type::writing> mark;  // from when the condition holds, which may ask for no other
+        return access::put(near_, std::forward<Q>(key), std::forward<U>(value), how, note, [&]() noexcept {
+            const bool holds = condition();
+            if (holds) mark.emplace(marks_, hash);
+            return holds;
+        });
+    }
+    /// As `put`, with a note, a time to live of its own in the tier, and if `condition()` holds when the near cache is
+    /// about to change.
+    template <class Q, class U, class Condition>
+    put_result layer_put_through(Q&& query, U&& argument, const put_options& how, const typename policies::note& note,
+                                 duration far_time_to_live, Condition condition) {
+        const key_for<std::remove_cvref_t<Q>> key(query);
+        PLATEAU_EXPECTS(key.possible(), "a number was put into a cache as a key that the key type cannot hold");
+        const detail::as_object<V, U> value(std::forward<U>(argument));
+        const typename marks_type::writing mark(marks_, hash_of(key));
+        const put_result near = access::put(near_, key.view(), value, how, note, std::move(condition));
+        if (near && write_through(key.view(), value, far_time_to_live) && !mark.alone()) near_.erase(key.view());
+        return near;
     }
     template <class Q, class F>
     bool layer_erase_if_note(const Q& key, F chosen) {
@@ -350,12 +362,15 @@ private:
     [[nodiscard]] time_point layer_now() const noexcept { return access::now(near_); }
     void layer_tell_rejected(const K& key, V&& value) noexcept { access::tell_rejected(near_, key, std::move(value)); }
 
+    /// What the tier had, and whether it may be kept: not if the key was written since it was asked.
+    struct far_entry : tier_entry<V> {
+        typename marks_type::moment asked;
+    };
     template <class Q>
-    [[nodiscard]] std::optional<tier_entry<V>> layer_far_get(const Q& query, time_point latest) {
+    [[nodiscard]] std::optional<far_entry> layer_far_get(const Q& query, time_point latest) {
         const key_for<Q> key(query);
         if (!key.possible()) return std::nullopt;
-        const time_point own = until();
-        return ask(key.view(), own < latest ? own : latest);
+        return ask_marked(key, latest);
     }
     tier_reason layer_far_put(const K& key, const V& value, duration time_to_live, time_point latest) {
         return layer_far_put(key, value, time_to_live, latest, []() noexcept { return true; });
@@ -385,15 +400,22 @@ private:
     [[nodiscard]] std::optional<V> get_far(const Q& query) {
         const key_for<Q> key(query);
         if (!key.possible()) return std::nullopt;
-        const typename marks_type::moment asked(marks_, hash_of(key));
-        std::optional<tier_entry<V>> found = ask(key.view(), until());
+        std::optional<far_entry> found = ask_marked(key, (time_point::max)());
         if (!found) return std::nullopt;
         const put_options left{found->time_to_live < time_to_live_ ? found->time_to_live : time_to_live_};
         access::put(near_, key.view(), std::as_const(found->value), left, typename policies::note{},
-                    [&]() noexcept { return asked.unwritten(); });
+                    [&]() noexcept { return found->asked.unwritten(); });
         return std::optional<V>(std::in_place, std::move(found->value));
     }
 
+    template <class Key>
+    [[nodiscard]] std::optional<far_entry> ask_marked(const Key& key, time_point latest) {
+        const typename marks_type::moment asked(marks_, hash_of(key));
+        const time_point own = until();
+        std::optional<tier_entry<V>> found = ask(key.view(), own < latest ? own : latest);
+        if (!found) return std::nullopt;
+        return far_entry{std::move(*found), asked};
+    }
     [[nodiscard]] std::optional<tier_entry<V>> ask(const K& key, time_point latest) {
         result<tier_entry<V>, tier_reason> found =
             guarded(latest, [&]() -> result<tier_entry<V>, tier_reason> { return tier_.get(key, latest); });
