@@ -6,6 +6,7 @@
 #include "tools/proof.hpp"
 
 #include <plateau/cache.hpp>
+#include <plateau/cache/layer_access.hpp>
 
 #include <algorithm>
 #include <array>
@@ -55,6 +56,14 @@ struct listening : plateau::cache_policies {
 struct four_shards_by_turns : plateau::concurrent_cache_policies {
     static constexpr std::size_t shards = 4;
     static constexpr std::size_t min_shard_entries = 1;
+};
+
+/// What a layer with stale values says of them.
+struct goes_stale : timed {
+    struct note {
+        plateau::time_point fresh_until = plateau::time_point::max();
+        [[nodiscard]] plateau::duration fresh_for(plateau::time_point now) const noexcept { return fresh_until - now; }
+    };
 };
 
 /// A value whose copy fails when the test says so.
@@ -336,6 +345,22 @@ TEST_CASE("a time to live goes on in the next cache, and what is over is not dum
     later.advance(1000h);
     CHECK(after.contains(3));
     after.check_invariants();
+}
+
+TEST_CASE("what a layer keeps beyond its freshness is dumped for as long as it is fresh", "[cache][unit]") {
+    plateau::manual_clock clock;
+    plateau::lru_cache<int, int, goes_stale> cache{{.max_entries = 10, .time_to_live = 100ns}, clock};
+    const auto put = [&](int key, plateau::duration fresh) {
+        plateau::detail::layer_access::put(cache, key, key, {}, goes_stale::note{clock.now() + fresh},
+                                           []() noexcept { return true; });
+    };
+    put(1, 20ns);
+    put(2, 30ns);
+    clock.advance(20ns);
+    const auto entries = contents(cache);
+    REQUIRE(entries.size() == 1);
+    CHECK(entries[0].key == 2);
+    CHECK(entries[0].left == 10ns);
 }
 
 TEST_CASE("an entry that has expired makes room for one from a dump", "[cache][unit]") {
