@@ -44,6 +44,9 @@ struct timed : plateau::cache_policies {
     using clock = plateau::manual_clock;
     static constexpr plateau::duration tick{1};
 };
+struct scan_resistant : plateau::cache_policies {
+    using eviction = plateau::s3fifo;
+};
 struct heard {
     std::vector<std::pair<std::string, plateau::removal_cause>>* of;
     void operator()(const std::string& key, std::string&&, plateau::removal_cause cause) noexcept {
@@ -319,10 +322,24 @@ TEST_CASE("memory that is not there leaves a dump and a warm-up as they were", "
 
 TEST_CASE("the order survives a dump, and a smaller cache keeps the hottest", "[cache][unit]") {
     passes([](shared_check& check) { the_order_survives_and_the_hottest_are_kept<plateau::cache_policies>(check); });
+    passes([](shared_check& check) { the_order_survives_and_the_hottest_are_kept<scan_resistant>(check); });
 }
 
 TEST_CASE("what is in a cache stays when it is warmed up, and stays hotter", "[cache][unit]") {
     passes([](shared_check& check) { what_is_there_stays_and_stays_hotter<plateau::cache_policies>(check); });
+}
+
+TEST_CASE("what was read does not pass by as strangers do", "[cache][unit]") {
+    plateau::lru_cache<int, int, scan_resistant> before{{.max_entries = 100}};
+    for (int i = 0; i < 90; ++i) before.put(i, i);
+    plateau::lru_cache<int, int, scan_resistant> after{{.max_entries = 100}};
+    CHECK(warmed_up(after, dumped(before)).entries() == 90);
+    after.check_invariants();
+    for (int i = 1'000; i < 3'000; ++i) after.put(i, i);  // a crawler
+    after.check_invariants();
+    int kept = 0;
+    for (int i = 0; i < 90; ++i) kept += after.contains(i);
+    CHECK(kept >= 80);
 }
 
 TEST_CASE("a time to live goes on in the next cache, and what is over is not dumped", "[cache][unit]") {
