@@ -6,6 +6,7 @@
 #include "tools/proof.hpp"
 
 #include <plateau/cache.hpp>
+#include <plateau/cache/layer_access.hpp>
 
 #include <algorithm>
 #include <array>
@@ -43,6 +44,9 @@ struct timed : plateau::cache_policies {
     using clock = plateau::manual_clock;
     static constexpr plateau::duration tick{1};
 };
+struct scan_resistant : plateau::cache_policies {
+    using eviction = plateau::s3fifo;
+};
 struct heard {
     std::vector<std::pair<std::string, plateau::removal_cause>>* of;
     void operator()(const std::string& key, std::string&&, plateau::removal_cause cause) noexcept {
@@ -55,6 +59,14 @@ struct listening : plateau::cache_policies {
 struct four_shards_by_turns : plateau::concurrent_cache_policies {
     static constexpr std::size_t shards = 4;
     static constexpr std::size_t min_shard_entries = 1;
+};
+
+/// What a layer with stale values says of them.
+struct goes_stale : timed {
+    struct note {
+        plateau::time_point fresh_until = plateau::time_point::max();
+        [[nodiscard]] plateau::duration fresh_for(plateau::time_point now) const noexcept { return fresh_until - now; }
+    };
 };
 
 /// A value whose copy fails when the test says so.
@@ -310,10 +322,24 @@ TEST_CASE("memory that is not there leaves a dump and a warm-up as they were", "
 
 TEST_CASE("the order survives a dump, and a smaller cache keeps the hottest", "[cache][unit]") {
     passes([](shared_check& check) { the_order_survives_and_the_hottest_are_kept<plateau::cache_policies>(check); });
+    passes([](shared_check& check) { the_order_survives_and_the_hottest_are_kept<scan_resistant>(check); });
 }
 
 TEST_CASE("what is in a cache stays when it is warmed up, and stays hotter", "[cache][unit]") {
     passes([](shared_check& check) { what_is_there_stays_and_stays_hotter<plateau::cache_policies>(check); });
+}
+
+TEST_CASE("what was read does not pass by as strangers do", "[cache][unit]") {
+    plateau::lru_cache<int, int, scan_resistant> before{{.max_entries = 100}};
+    for (int i = 0; i < 90; ++i) before.put(i, i);
+    plateau::lru_cache<int, int, scan_resistant> after{{.max_entries = 100}};
+    CHECK(warmed_up(after, dumped(before)).entries() == 90);
+    after.check_invariants();
+    for (int i = 1'000; i < 3'000; ++i) after.put(i, i);  // a crawler
+    after.check_invariants();
+    int kept = 0;
+    for (int i = 0; i < 90; ++i) kept += after.contains(i);
+    CHECK(kept >= 80);
 }
 
 TEST_CASE("a time to live goes on in the next cache, and what is over is not dumped", "[cache][unit]") {
@@ -336,6 +362,22 @@ TEST_CASE("a time to live goes on in the next cache, and what is over is not dum
     later.advance(1000h);
     CHECK(after.contains(3));
     after.check_invariants();
+}
+
+TEST_CASE("what a layer keeps beyond its freshness is dumped for as long as it is fresh", "[cache][unit]") {
+    plateau::manual_clock clock;
+    plateau::lru_cache<int, int, goes_stale> cache{{.max_entries = 10, .time_to_live = 100ns}, clock};
+    const auto put = [&](int key, plateau::duration fresh) {
+        plateau::detail::layer_access::put(cache, key, key, {}, goes_stale::note{clock.now() + fresh},
+                                           []() noexcept { return true; });
+    };
+    put(1, 20ns);
+    put(2, 30ns);
+    clock.advance(20ns);
+    const auto entries = contents(cache);
+    REQUIRE(entries.size() == 1);
+    CHECK(entries[0].key == 2);
+    CHECK(entries[0].left == 10ns);
 }
 
 TEST_CASE("an entry that has expired makes room for one from a dump", "[cache][unit]") {

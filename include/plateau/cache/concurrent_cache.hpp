@@ -114,6 +114,8 @@ public:
     dump_result dump(Sink&& sink, const dump_options& how = {}) const {
         return engine_.dump(sink, how);
     }
+    /// As of lru_cache. In the order of S3-FIFO, what is read is known to be worth keeping: it stands in the main
+    /// queue, behind what stands there.
     template <dump_source Source>
     warm_up_result warm_up(Source&& source, const warm_up_options& how = {}) {
         return engine_.warm_up(source, how);

@@ -804,7 +804,20 @@ private:
             const std::uint32_t slot = in->find_again(mark.hash, mark.slot);
             if (slot == nil || in->over_at(slot, given_time{moment})) continue;
             const auto& entry = in->at(slot);
-            batch.add(entry.key, entry.value, in->left(slot, moment));
+            const duration left = fresh_left(entry, in->left(slot, moment), moment);
+            if (left > duration::zero()) batch.add(entry.key, entry.value, left);
+        }
+    }
+
+    /// A layer whose entries go on after they are fresh says by its note for how long they are: `fresh_for(now)`. In
+    /// the next process nobody could tell them apart, so that they end when they are no longer fresh.
+    template <class Entry>
+    [[nodiscard]] static duration fresh_left(const Entry& entry, duration left, time_point moment) noexcept {
+        if constexpr (requires { entry.note.fresh_for(moment); }) {
+            const duration fresh = entry.note.fresh_for(moment);
+            return fresh < left ? fresh : left;
+        } else {
+            return left;
         }
     }
 

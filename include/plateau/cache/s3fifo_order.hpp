@@ -70,6 +70,19 @@ public:
         std::uint32_t& word = slots[slot].previous;
         if ((word & most_uses) != most_uses) word += one_use;
     }
+    /// In the main queue, behind all: what is known to be worth keeping does not pass by the small one.
+    template <class Slots>
+    void cool(Slots slots, std::uint32_t slot) noexcept {
+        unlink(slots, slot);
+        auto& entry = slots[slot];
+        entry.previous = in_main;
+        set_newer(entry.previous, main_.oldest);
+        entry.next = nil;
+        if (main_.oldest != nil) slots[main_.oldest].next = slot;
+        else main_.newest = slot;
+        main_.oldest = slot;
+        ++main_.count;
+    }
     template <class Slots>
     void remove(Slots slots, std::uint32_t slot) noexcept {
         unlink(slots, slot);
