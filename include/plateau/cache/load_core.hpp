@@ -53,6 +53,15 @@ template <class Options>
     else return time_to_live_of(options.cache);
 }
 
+/// Whether entries have deadlines by these options.
+template <class Options>
+[[nodiscard]] constexpr bool has_times(const Options& options) noexcept {
+    if constexpr (requires { options.time_to_idle; })
+        return options.time_to_live != forever || options.time_to_idle != forever;
+    else if constexpr (requires { options.time_to_live; }) return options.time_to_live != forever;
+    else return has_times(options.cache);
+}
+
 template <class Policies, class Part>
 inline constexpr bool is_policy_part =
     is_one_of<Part, typename Policies::hash, typename Policies::equal, typename Policies::weigher,
@@ -123,7 +132,8 @@ public:
           inner_(make_inner(chosen.cache, std::forward<Parts>(parts)...)),
           loader_(make_loader(std::forward<Parts>(parts)...)),
           where_(make_executor(std::forward<Parts>(parts)...)),
-          table_(chosen.max_loads, chosen.max_waiters, copied_part<allocator_type>(parts...), this) {
+          table_(chosen.max_loads, chosen.max_waiters, copied_part<allocator_type>(parts...), this),
+          timed_(has_times(chosen.cache)) {
         if (chosen.absent_for > duration::zero()) make_absent(copied_part<allocator_type>(parts...));
     }
     load_core(const load_core&) = delete;
@@ -137,6 +147,11 @@ public:
     [[nodiscard]] cache_type& inner() noexcept { return inner_; }
     [[nodiscard]] const cache_type& inner() const noexcept { return inner_; }
     [[nodiscard]] time_point now() const noexcept { return (*clock_).now(); }
+    /// The same for a look-up, which needs no clock while no entry has a deadline.
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE time_point moment_to_look() const noexcept {
+        // Relaxed: who does not see the first deadline yet could as well have come before it was set.
+        return timed_.load(std::memory_order_relaxed) ? now() : (time_point::min)();
+    }
 
     // ---- look up
 
@@ -144,13 +159,10 @@ public:
     template <class Q>
     [[nodiscard]] PLATEAU_ALWAYS_INLINE sight look(const Q& key, time_point moment, result_type& out,
                                                    bool settling = false) {
-        sight seen = sight::none;
-        layer_access::look(inner_, key, moment, [&](const V& value, const note_type& note) {
-            const sight found = static_cast<const load_note&>(note).at(moment);
-            if (found != sight::failing || settling) access::set(out, value, found != sight::fresh);
-            seen = found;
-        });
-        return seen;
+        finding found{out, moment, sight::none, settling};
+        layer_access::look(inner_, key, moment,
+                           [&found](const V& value, const note_type& note) { found(value, note); });
+        return found.seen;
     }
 
     /// A thread asks. Throws: what a copy, the hash or equality throws, and nothing of the load's.
@@ -338,6 +350,19 @@ public:
 private:
     template <class T>
     using atomic = typename sync::template atomic<T>;
+
+    /// Takes what a look-up has found, under the lock of its shard.
+    struct finding {
+        result_type& out;
+        time_point moment;
+        sight seen;
+        bool settling;
+        PLATEAU_ALWAYS_INLINE void operator()(const V& value, const load_note& note) {
+            const sight found = note.at(moment);
+            if (found != sight::failing || settling) access::set(out, value, found != sight::fresh);
+            seen = found;
+        }
+    };
 
     /// A wait of this thread: its reference goes when it ends in any way.
     struct held_verb {
@@ -569,13 +594,14 @@ private:
 
     /// How long a value is kept, and when it becomes stale meanwhile.
     [[nodiscard]] lifetime lifetime_of(std::optional<duration> time_to_live, std::optional<duration> revalidate,
-                                       std::optional<duration> on_error) const noexcept {
+                                       std::optional<duration> on_error) noexcept {
         const auto positive = [](duration length) { return length > duration::zero() ? length : duration::zero(); };
         const duration fresh = time_to_live.value_or(time_to_live_);
         const duration again = positive(revalidate.value_or(options_.stale_while_revalidate));
         const duration error = positive(on_error.value_or(options_.stale_if_error));
         const duration window = again > error ? again : error;
         lifetime life{fresh, fresh, note_type{}};
+        if (fresh != forever) timed_.store(true, std::memory_order_relaxed);
         if (fresh == forever || window == duration::zero()) return life;
         life.hard = duration(saturating_add(positive(fresh).count(), window.count()));
         static_cast<load_note&>(life.note) = load_note(saturating_add(now(), positive(fresh)), again);
@@ -668,6 +694,7 @@ private:
     const std::optional<executor_ref> where_;
     wait_list<sync> nobody_;
     mutable table_type table_;  // looking into it takes its mutexes
+    atomic<bool> timed_;        // an entry may have a deadline
     atomic<std::uint64_t> loads_{0};
     atomic<std::uint64_t> loads_absent_{0};
     atomic<std::uint64_t> load_failures_{0};

@@ -241,7 +241,7 @@ private:
     [[nodiscard]] PLATEAU_ALWAYS_INLINE result_type find(const Q& key, Source source, const Token& stop,
                                                          detail::patience_limit limit, detail::load_manner how) {
         result_type out(load_reason::timed_out);
-        const detail::sight seen = core_.look(key, core_.now(), out);
+        const detail::sight seen = core_.look(key, core_.moment_to_look(), out);
         if (seen != detail::sight::fresh) [[unlikely]] {
             core_.load(key, seen, source, stop, limit, how, out);
             detail::throw_error(out);
@@ -253,7 +253,7 @@ private:
                                            detail::load_manner how) {
         check_loader<L>();
         result_type out(load_reason::timed_out);
-        const detail::sight seen = core_.look(key, core_.now(), out);
+        const detail::sight seen = core_.look(key, core_.moment_to_look(), out);
         if (seen != detail::sight::fresh) [[unlikely]] {
             std::decay_t<L> own(std::forward<L>(loader));
             core_.load(key, seen, call_source<std::decay_t<L>>(own), stop, limit, how, out);
