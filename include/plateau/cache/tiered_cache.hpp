@@ -269,17 +269,17 @@ public:
     /// Returns: whether there was a live entry near.
     template <class Q>
     bool erase(const Q& key) {
-        tier_reason far{};
-        return erase(key, far);
+        tier_reason said{};
+        return erase(key, said);
     }
-    /// The same, and `far` is what the tier answered: with none or absent, the key is gone from both.
+    /// The same, and `said` is what the tier answered: with none or absent, the key is gone from both.
     template <class Q>
-    bool erase(const Q& query, tier_reason& far) {
-        far = tier_reason::absent;
+    bool erase(const Q& query, tier_reason& said) {
+        said = tier_reason::absent;
         const key_for<Q> key(query);
         if (!key.possible()) return false;
         const typename marks_type::writing mark(marks_, hash_of(key));
-        far = erase_far(key.view(), until());
+        said = erase_far(key.view(), until());
         return near_.erase(key.view());
     }
     template <class F>
@@ -351,9 +351,9 @@ private:
         PLATEAU_EXPECTS(key.possible(), "a number was put into a cache as a key that the key type cannot hold");
         const detail::as_object<V, U> value(std::forward<U>(argument));
         const typename marks_type::writing mark(marks_, hash_of(key));
-        const put_result near = access::put(near_, key.view(), value, how, note, std::move(condition));
-        if (near && write_through(key.view(), value, far_time_to_live) && !mark.alone()) near_.erase(key.view());
-        return near;
+        const put_result kept = access::put(near_, key.view(), value, how, note, std::move(condition));
+        if (kept && write_through(key.view(), value, far_time_to_live) && !mark.alone()) near_.erase(key.view());
+        return kept;
     }
     template <class Q, class F>
     bool layer_erase_if_note(const Q& key, F chosen) {
@@ -383,9 +383,9 @@ private:
         const typename marks_type::writing mark(marks_, hash_of(k));
         if (!condition() || time_to_live <= duration::zero()) return tier_reason::absent;
         const time_point own = until();
-        const tier_reason far = put_far(key, value, time_to_live, own < latest ? own : latest);
-        if (far == tier_reason::none && !condition()) static_cast<void>(erase_far(key, until()));
-        return far;
+        const tier_reason said = put_far(key, value, time_to_live, own < latest ? own : latest);
+        if (said == tier_reason::none && !condition()) static_cast<void>(erase_far(key, until()));
+        return said;
     }
 
     // ---- the tier
@@ -430,22 +430,22 @@ private:
     /// Returns: whether the tier has the value.
     bool write_through(const K& key, const V& value, duration time_to_live) {
         const time_point latest = until();
-        const tier_reason far =
+        const tier_reason said =
             time_to_live > duration::zero() ? put_far(key, value, time_to_live, latest) : erase_far(key, latest);
-        if (far == tier_reason::too_large) static_cast<void>(erase_far(key, latest));  // what it holds is older
-        return far == tier_reason::none;
+        if (said == tier_reason::too_large) static_cast<void>(erase_far(key, latest));  // what it holds is older
+        return said == tier_reason::none;
     }
     tier_reason put_far(const K& key, const V& value, duration time_to_live, time_point latest) {
-        const tier_reason far = guarded(latest, [&] { return tier_.put(key, value, time_to_live, latest); });
-        if (far == tier_reason::none) count(told_.stores);
-        else if (far != tier_reason::too_large) count_failure(far);
-        return far;
+        const tier_reason said = guarded(latest, [&] { return tier_.put(key, value, time_to_live, latest); });
+        if (said == tier_reason::none) count(told_.stores);
+        else if (said != tier_reason::too_large) count_failure(said);
+        return said;
     }
     tier_reason erase_far(const K& key, time_point latest) {
-        const tier_reason far = guarded(latest, [&] { return tier_.erase(key, latest); });
-        if (far == tier_reason::none || far == tier_reason::absent) count(told_.erasures);
-        else count_failure(far);
-        return far;
+        const tier_reason said = guarded(latest, [&] { return tier_.erase(key, latest); });
+        if (said == tier_reason::none || said == tier_reason::absent) count(told_.erasures);
+        else count_failure(said);
+        return said;
     }
 
     /// A call of the tier: what it throws is that it is not available.
