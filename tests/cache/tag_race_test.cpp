@@ -26,7 +26,7 @@ struct two_shards : plateau::concurrent_cache_policies {
     static constexpr std::size_t shards = 2;
     static constexpr std::size_t min_shard_entries = 1;
 };
-using near_cache = plateau::concurrent_lru_cache<std::uint64_t, std::uint64_t, two_shards>;
+using near_cache = plateau::concurrent_cache<std::uint64_t, std::uint64_t, two_shards>;
 
 /// The origin: a version for each tag, raised before the tag is invalidated. What is in the cache carries the version
 /// that was read, and must not be older than one that was invalidated before it was looked up.
