@@ -163,7 +163,8 @@ using as_object = std::conditional_t<std::is_same_v<std::remove_cvref_t<Argument
 ///          erase returned finds what was there before, and none that ran meanwhile brings it back: a value from the
 ///          tier is not kept when its key was written since the tier was asked. (Keys share 64 marks for that: a write
 ///          of another key may have the same effect.)
-/// clear, erase_if, bounds, visits, pins, contains, peek: near only. What they remove may come back from the tier.
+/// clear, erase_if, bounds, visits, pins, contains, peek: near only. What they remove may come back from the tier. A
+///          dump is that of `inner()`.
 ///
 /// Puts of one key that overlap may reach the two in different order: then the near entry goes, and the tier decides.
 ///
