@@ -64,17 +64,15 @@ namespace detail {
 
 /// Which keys are being written, as far as a look-up of the tier must know that is about to store what it found.
 ///
-/// A word for each of a few classes of keys: [changes:48 | writers:16]. A value from the tier is stored near only if
+/// A word for each class of keys: [changes:48 | writers:16]. A value from the tier is stored near only if
 /// its class had no writer when the tier was asked, and has not changed since: no write came in between.
-template <class Sync>
+template <class Sync, std::size_t Classes>
 class write_marks {
     using word = typename Sync::template atomic<std::uint64_t>;
     static constexpr std::uint64_t writers = 0xffff;
     static constexpr std::uint64_t one_write = writers + 2;  // a change, and a writer
 
 public:
-    static constexpr std::size_t classes = 64;
-
     /// A write from construction to destruction.
     class writing {
     public:
@@ -110,11 +108,18 @@ public:
     };
 
 private:
-    [[nodiscard]] word& word_of(std::uint64_t hash) noexcept { return words_[hash % classes]; }
-    [[nodiscard]] const word& word_of(std::uint64_t hash) const noexcept { return words_[hash % classes]; }
+    [[nodiscard]] word& word_of(std::uint64_t hash) noexcept { return words_[hash % Classes]; }
+    [[nodiscard]] const word& word_of(std::uint64_t hash) const noexcept { return words_[hash % Classes]; }
 
-    word words_[classes]{};
+    word words_[Classes]{};
 };
+
+/// How many classes of keys are told apart when they are written; a test may name fewer in the policies.
+template <class Policies>
+[[nodiscard]] constexpr std::size_t classes_of_writes() noexcept {
+    if constexpr (requires { Policies::tier_marks; }) return Policies::tier_marks;
+    else return 1'024;
+}
 
 /// `make(parts...)` of all parts but those of type T. What it makes need not move.
 template <class T, class Make>
@@ -161,8 +166,8 @@ using as_object = std::conditional_t<std::is_same_v<std::remove_cvref_t<Argument
 ///          comes back once the new value has left the near cache.
 /// erase    the tier, then near; the overload tells what the tier said. Unless that failed, no get that begins after
 ///          erase returned finds what was there before, and none that ran meanwhile brings it back: a value from the
-///          tier is not kept when its key was written since the tier was asked. (Keys share 64 marks for that: a write
-///          of another key may have the same effect.)
+///          tier is not kept when its key was written since the tier was asked. (Keys share 1,024 marks for that: a
+///          write of another key may have the same effect.)
 /// clear, erase_if, bounds, visits, pins, contains, peek: near only. What they remove may come back from the tier. A
 ///          dump is that of `inner()`.
 ///
@@ -185,7 +190,7 @@ public:
 private:
     using K = key_type;
     using V = mapped_type;
-    using marks_type = detail::write_marks<typename policies::sync>;
+    using marks_type = detail::write_marks<typename policies::sync, detail::classes_of_writes<policies>()>;
     static_assert(second_tier<Tier, K, V>,
                   "plateau: a second tier has `result<tier_entry<V>, tier_reason> get(const K&, time_point)`, "
                   "`tier_reason put(const K&, const V&, duration, time_point)` and `tier_reason erase(const K&, "
