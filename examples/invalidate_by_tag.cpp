@@ -10,7 +10,7 @@
 
 using namespace plateau::literals;
 
-using page_cache = plateau::tagged_cache<plateau::concurrent_lru_cache<std::string, std::string>>;
+using page_cache = plateau::tagged_cache<plateau::concurrent_cache<std::string, std::string>>;
 
 /// A page is stored with the tags of all that it shows.
 void keep_product(page_cache& pages, int id, const std::string& price) {

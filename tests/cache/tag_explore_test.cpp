@@ -25,6 +25,7 @@ struct smallest_tagged : plateau::concurrent_cache_policies {
     static constexpr std::size_t min_shard_entries = 1;
     static constexpr std::size_t max_page_slots = 1;
     static constexpr std::size_t max_page_bytes = 1;
+    static constexpr std::size_t tier_marks = 1;
 };
 using near_cache = plateau::concurrent_lru_cache<int, int, smallest_tagged>;
 using tagged = plateau::tagged_cache<near_cache>;

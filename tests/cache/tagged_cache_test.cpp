@@ -108,7 +108,7 @@ TEST_CASE("a million new tags take no memory, and leave no entry that was invali
 }
 
 TEST_CASE("tags cost nothing to a cache that has none, and 32 bytes an entry to one that has", "[cache][unit]") {
-    using plain = plateau::concurrent_lru_cache<std::uint64_t, std::uint64_t>;
+    using plain = plateau::concurrent_cache<std::uint64_t, std::uint64_t>;
     using tagged = plateau::tagged_cache<plain>;
     static_assert(tagged::entry_overhead == plain::entry_overhead + 32);
     static_assert(std::is_same_v<tagged::policies, plain::policies>);
@@ -131,7 +131,7 @@ TEST_CASE("a tagged cache refuses a table of no names, and of more than 16 bits 
 }
 
 TEST_CASE("a shared cache with tags hands out text by its parts, and tells what it did", "[cache][unit]") {
-    plateau::tagged_cache<plateau::concurrent_lru_cache<std::string, std::string>> pages{
+    plateau::tagged_cache<plateau::concurrent_cache<std::string, std::string>> pages{
         {.cache = {.max_bytes = 1'000'000}, .max_tags = 16}};
     const std::string id = "product:7";
     CHECK(pages.put("/product/7", "<h1>7</h1>", {.tags = {id, "catalog"}}));

@@ -70,7 +70,7 @@ struct text_tier {
 };
 static_assert(plateau::second_tier<text_tier, std::string, std::string>);
 static_assert(!plateau::second_tier<text_tier, std::string, int> && !plateau::second_tier<int, int, int>);
-using pages_type = plateau::tiered_cache<plateau::concurrent_lru_cache<std::string, std::string>, text_tier>;
+using pages_type = plateau::tiered_cache<plateau::concurrent_cache<std::string, std::string>, text_tier>;
 
 /// Numbers that are not negative, and a tier that knows them all.
 struct number_tier {

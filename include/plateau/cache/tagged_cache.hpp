@@ -85,17 +85,16 @@ struct tagged_policies : noted<Policies, tag_note> {
 /// every way to look, and leaves with cause `tag`: when it is looked up, or within the `reclaim_budget` of the calls
 /// that change the cache, or by `purge_expired`.
 ///
-/// Promise     If `invalidate_tag(name)` returned before a look-up begins, that finds no entry with this tag whose
-/// `put`
-///             returned before the invalidation was called. A put that runs meanwhile comes before it or after it.
-/// Names       any text; told apart by a fingerprint of 64 bits. The `max_tags` names
-/// last stored with are told
-///             apart from all others. When there are more, the one longest not stored with joins one of up to 256
-///             families: its entries stay, and end with the first invalidation of a name of that family that is not, or
-///             for a while was not, told apart. So a bound that is too low costs entries that end early; none lives too
-///             long, nothing grows, nothing is refused. `tags_displaced` counts such names.
+/// Promise     If `invalidate_tag(name)` returned before a look-up begins, that finds no entry with this tag whose put
+///             had returned before the invalidation was called. A put that runs meanwhile comes before it or after it.
+/// Names       any text, told apart by a fingerprint of 64 bits. The `max_tags` names last stored with are told apart
+///             from all others. When there are more, the one longest not stored with joins one of up to 256 families:
+///             its entries stay, and end with the first invalidation of a name of that family that is not, or for a
+///             while was not, told apart. So a bound that is too low costs entries that end early; none lives too long,
+///             nothing grows, nothing is refused. `tags_displaced` counts such names.
 /// Loads       What was read at the origin before an invalidation and is put after it, `put` cannot tell from what was
-///             read later. Draw a `stamp()` before the reading, and put with `since`; a layer in front does.
+///             read later. Draw a `stamp()` before the reading, and put with `since`; a layer in front can do so.
+/// Dumps       There are none of this cache: what came back from one would have no tags.
 /// Complexity  `invalidate_tag`: O(1), the length of the name aside. `put`: O(1) a tag. A look-up: O(1) a tag.
 /// Blocks      `put` with tags and `invalidate_tag`: for a mutex that is held for a few steps.
 /// Threads     as `C`; `invalidate_tag` from any thread even where `C` is for one.

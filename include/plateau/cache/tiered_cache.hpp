@@ -64,17 +64,15 @@ namespace detail {
 
 /// Which keys are being written, as far as a look-up of the tier must know that is about to store what it found.
 ///
-/// A word for each of a few classes of keys: [changes:48 | writers:16]. A value from the tier is stored near only if
+/// A word for each class of keys: [changes:48 | writers:16]. A value from the tier is stored near only if
 /// its class had no writer when the tier was asked, and has not changed since: no write came in between.
-template <class Sync>
+template <class Sync, std::size_t Classes>
 class write_marks {
     using word = typename Sync::template atomic<std::uint64_t>;
     static constexpr std::uint64_t writers = 0xffff;
     static constexpr std::uint64_t one_write = writers + 2;  // a change, and a writer
 
 public:
-    static constexpr std::size_t classes = 64;
-
     /// A write from construction to destruction.
     class writing {
     public:
@@ -110,11 +108,18 @@ public:
     };
 
 private:
-    [[nodiscard]] word& word_of(std::uint64_t hash) noexcept { return words_[hash % classes]; }
-    [[nodiscard]] const word& word_of(std::uint64_t hash) const noexcept { return words_[hash % classes]; }
+    [[nodiscard]] word& word_of(std::uint64_t hash) noexcept { return words_[hash % Classes]; }
+    [[nodiscard]] const word& word_of(std::uint64_t hash) const noexcept { return words_[hash % Classes]; }
 
-    word words_[classes]{};
+    word words_[Classes]{};
 };
+
+/// How many classes of keys are told apart when they are written; a test may name fewer in the policies.
+template <class Policies>
+[[nodiscard]] constexpr std::size_t classes_of_writes() noexcept {
+    if constexpr (requires { Policies::tier_marks; }) return Policies::tier_marks;
+    else return 1'024;
+}
 
 /// `make(parts...)` of all parts but those of type T. What it makes need not move.
 template <class T, class Make>
@@ -161,9 +166,10 @@ using as_object = std::conditional_t<std::is_same_v<std::remove_cvref_t<Argument
 ///          comes back once the new value has left the near cache.
 /// erase    the tier, then near; the overload tells what the tier said. Unless that failed, no get that begins after
 ///          erase returned finds what was there before, and none that ran meanwhile brings it back: a value from the
-///          tier is not kept when its key was written since the tier was asked. (Keys share 64 marks for that: a write
-///          of another key may have the same effect.)
-/// clear, erase_if, bounds, visits, pins, contains, peek: near only. What they remove may come back from the tier.
+///          tier is not kept when its key was written since the tier was asked. (Keys share 1,024 marks for that: a
+///          write of another key may have the same effect.)
+/// clear, erase_if, bounds, visits, pins, contains, peek: near only. What they remove may come back from the tier. A
+///          dump is that of `inner()`.
 ///
 /// Puts of one key that overlap may reach the two in different order: then the near entry goes, and the tier decides.
 ///
@@ -184,7 +190,7 @@ public:
 private:
     using K = key_type;
     using V = mapped_type;
-    using marks_type = detail::write_marks<typename policies::sync>;
+    using marks_type = detail::write_marks<typename policies::sync, detail::classes_of_writes<policies>()>;
     static_assert(second_tier<Tier, K, V>,
                   "plateau: a second tier has `result<tier_entry<V>, tier_reason> get(const K&, time_point)`, "
                   "`tier_reason put(const K&, const V&, duration, time_point)` and `tier_reason erase(const K&, "
@@ -269,17 +275,17 @@ public:
     /// Returns: whether there was a live entry near.
     template <class Q>
     bool erase(const Q& key) {
-        tier_reason far{};
-        return erase(key, far);
+        tier_reason said{};
+        return erase(key, said);
     }
-    /// The same, and `far` is what the tier answered: with none or absent, the key is gone from both.
+    /// The same, and `said` is what the tier answered: with none or absent, the key is gone from both.
     template <class Q>
-    bool erase(const Q& query, tier_reason& far) {
-        far = tier_reason::absent;
+    bool erase(const Q& query, tier_reason& said) {
+        said = tier_reason::absent;
         const key_for<Q> key(query);
         if (!key.possible()) return false;
         const typename marks_type::writing mark(marks_, hash_of(key));
-        far = erase_far(key.view(), until());
+        said = erase_far(key.view(), until());
         return near_.erase(key.view());
     }
     template <class F>
@@ -351,9 +357,9 @@ private:
         PLATEAU_EXPECTS(key.possible(), "a number was put into a cache as a key that the key type cannot hold");
         const detail::as_object<V, U> value(std::forward<U>(argument));
         const typename marks_type::writing mark(marks_, hash_of(key));
-        const put_result near = access::put(near_, key.view(), value, how, note, std::move(condition));
-        if (near && write_through(key.view(), value, far_time_to_live) && !mark.alone()) near_.erase(key.view());
-        return near;
+        const put_result kept = access::put(near_, key.view(), value, how, note, std::move(condition));
+        if (kept && write_through(key.view(), value, far_time_to_live) && !mark.alone()) near_.erase(key.view());
+        return kept;
     }
     template <class Q, class F>
     bool layer_erase_if_note(const Q& key, F chosen) {
@@ -383,9 +389,9 @@ private:
         const typename marks_type::writing mark(marks_, hash_of(k));
         if (!condition() || time_to_live <= duration::zero()) return tier_reason::absent;
         const time_point own = until();
-        const tier_reason far = put_far(key, value, time_to_live, own < latest ? own : latest);
-        if (far == tier_reason::none && !condition()) static_cast<void>(erase_far(key, until()));
-        return far;
+        const tier_reason said = put_far(key, value, time_to_live, own < latest ? own : latest);
+        if (said == tier_reason::none && !condition()) static_cast<void>(erase_far(key, until()));
+        return said;
     }
 
     // ---- the tier
@@ -430,22 +436,22 @@ private:
     /// Returns: whether the tier has the value.
     bool write_through(const K& key, const V& value, duration time_to_live) {
         const time_point latest = until();
-        const tier_reason far =
+        const tier_reason said =
             time_to_live > duration::zero() ? put_far(key, value, time_to_live, latest) : erase_far(key, latest);
-        if (far == tier_reason::too_large) static_cast<void>(erase_far(key, latest));  // what it holds is older
-        return far == tier_reason::none;
+        if (said == tier_reason::too_large) static_cast<void>(erase_far(key, latest));  // what it holds is older
+        return said == tier_reason::none;
     }
     tier_reason put_far(const K& key, const V& value, duration time_to_live, time_point latest) {
-        const tier_reason far = guarded(latest, [&] { return tier_.put(key, value, time_to_live, latest); });
-        if (far == tier_reason::none) count(told_.stores);
-        else if (far != tier_reason::too_large) count_failure(far);
-        return far;
+        const tier_reason said = guarded(latest, [&] { return tier_.put(key, value, time_to_live, latest); });
+        if (said == tier_reason::none) count(told_.stores);
+        else if (said != tier_reason::too_large) count_failure(said);
+        return said;
     }
     tier_reason erase_far(const K& key, time_point latest) {
-        const tier_reason far = guarded(latest, [&] { return tier_.erase(key, latest); });
-        if (far == tier_reason::none || far == tier_reason::absent) count(told_.erasures);
-        else count_failure(far);
-        return far;
+        const tier_reason said = guarded(latest, [&] { return tier_.erase(key, latest); });
+        if (said == tier_reason::none || said == tier_reason::absent) count(told_.erasures);
+        else count_failure(said);
+        return said;
     }
 
     /// A call of the tier: what it throws is that it is not available.
