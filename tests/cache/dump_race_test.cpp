@@ -24,7 +24,7 @@ struct small_shards : plateau::concurrent_cache_policies {
     static constexpr std::size_t max_page_slots = 2;
     static constexpr std::size_t max_page_bytes = 1;
 };
-using cache_type = plateau::concurrent_lru_cache<int, std::string, small_shards>;
+using cache_type = plateau::concurrent_cache<int, std::string, small_shards>;
 
 std::string value_of(int key) { return std::string(30, static_cast<char>('a' + key % 26)); }
 
