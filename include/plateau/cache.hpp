@@ -11,13 +11,16 @@
 /// | type                 | for                          | order                        |
 /// |----------------------|------------------------------|------------------------------|
 /// | lru_cache            | one thread                   | exact LRU                    |
-/// | concurrent_lru_cache | threads that share it        | exact LRU within each shard  |
+/// | concurrent_cache     | threads that share it        | S3-FIFO within each shard    |
+/// | concurrent_lru_cache | the same                     | exact LRU within each shard  |
 ///
 /// How it is built, from the ground up: chunk_index.hpp finds the slot of a key, slab.hpp holds the slots,
-/// lru_order.hpp knows who goes first, deadlines.hpp (with timer_wheel.hpp) and verdicts.hpp who is over; core.hpp
-/// makes them one structure with bounds; shard.hpp says who may enter it and how entries end; engine.hpp has each
-/// operation once, and the two public types are its faces. layer_access.hpp is what layers stand on.
+/// lru_order.hpp or s3fifo_order.hpp (with ghosts.hpp) knows who goes first, deadlines.hpp (with timer_wheel.hpp) and
+/// verdicts.hpp who is over; core.hpp makes them one structure with bounds; shard.hpp says who may enter it and how
+/// entries end; engine.hpp has each operation once, and the public types are its faces. layer_access.hpp is what layers
+/// stand on.
 
+#include <plateau/cache/concurrent_cache.hpp>
 #include <plateau/cache/concurrent_lru_cache.hpp>
 #include <plateau/cache/lru_cache.hpp>
 #include <plateau/cache/options.hpp>

@@ -77,6 +77,7 @@ struct any_equal;
 struct counted;
 struct none;
 struct lru;
+struct s3fifo;
 struct no_note;
 struct no_judge;
 enum class cache_reason : unsigned char;
@@ -85,6 +86,8 @@ template <class V>
 class pin;
 template <class K, class V, class Policies = cache_policies>
 class lru_cache;
+template <class K, class V, class Policies = concurrent_cache_policies>
+class concurrent_cache;
 template <class K, class V, class Policies = concurrent_cache_policies>
 class concurrent_lru_cache;
 

@@ -46,7 +46,7 @@ class cache_pair {
         model_content content;
         std::size_t weight;  ///< overhead included, whether bytes are bounded or not
     };
-    using oracle_type = lru_oracle<int, remembered>;
+    using oracle_type = typename Variant::template oracle<int, remembered>;
     using entry = typename oracle_type::entry;
     using stored = typename oracle_type::stored;
 
@@ -72,6 +72,10 @@ public:
             shards_.push_back(
                 {oracle_type(part(options.max_entries, i, count), part(options.max_bytes, i, count)), pin_oracle(0)});
             shards_[i].entries.max_entry_bytes = std::min(options.max_entry_bytes, max_weight);
+            if constexpr (Variant::evicts_by_s3fifo) {
+                shards_[i].entries.overhead = overhead;
+                shards_[i].entries.hash_of = [choice = setup.hash_choice](int key) { return hash_of(choice, key); };
+            }
         }
         weighing_ = options().max_bytes != unlimited || options().max_entry_bytes != unlimited ||
                     (Variant::has_pins && options().max_pinned_bytes != 0 && options().max_pinned_bytes != unlimited);
@@ -120,6 +124,11 @@ private:
         else if constexpr (Variant::is_told)
             cache_.emplace(options(), clock_, allocator, removal_log<key_type, value_type>{&told_}, repeatable_hash());
         else cache_.emplace(options(), clock_, allocator, repeatable_hash());
+    }
+    static std::uint32_t hash_of(unsigned choice, int key) {
+        if constexpr (std::is_same_v<typename policies::hash, chosen_hash>)
+            return static_cast<std::uint32_t>(chosen_hash(choice)(key));
+        else return static_cast<std::uint32_t>(parity_hash{}(key));
     }
     static plateau::keyed_hash repeatable_hash() {
         return plateau::keyed_hash(plateau::hash_key{0x0123'4567'89ab'cdefU, 0xfedc'ba98'7654'3210U});
@@ -204,7 +213,10 @@ private:
             return set_max_bytes(command.number);
         case cache_verb::clear:
             cache_->clear();
-            for (shard& one : shards_) one.entries.clear();
+            for (shard& one : shards_) {
+                one.entries.clear();
+                give_back(one);
+            }
             return;
         case cache_verb::compare:
             return;
@@ -336,7 +348,15 @@ private:
         check_.equal(asked.size(), next, "how many erase_if asks for");
     }
 
+    /// An empty cache that gives its memory back forgets what it knew of those that left.
+    void give_back(shard& one) {
+        if constexpr (Variant::evicts_by_s3fifo)
+            if (one.entries.size() == 0 && one.pins.bytes() == 0) one.entries.forget();
+    }
+
     void purge(std::size_t budget) {
+        // Which shards a budget reached is not known.
+        if (Variant::evicts_by_s3fifo && shards_.size() > 1) budget = unlimited;
         const std::size_t removed = cache_->purge_expired(budget);
         most_expired_ = Variant::is_told ? budget : unlimited;
         std::size_t followed = 0;
@@ -346,6 +366,7 @@ private:
             else if (budget == unlimited) followed += one.entries.purge(one.seen / tick);
             else followed = purge_unheard(one, budget, removed);
             if (budget == unlimited) check_.equal(one.entries.purge(one.seen / tick), 0U, "what purge_expired left");
+            if (budget != 0) give_back(one);
         }
         check_.equal(removed, followed, "purge_expired");
         if (shards_.size() > 1) compare_content();  // which shards the budget reached is not known: all learn the time
@@ -365,7 +386,7 @@ private:
     }
 
     void set_max_entries(std::size_t bound) {
-        const bool absurd = (bound != unlimited && bound > most_cache_entries) ||
+        const bool absurd = (bound != unlimited && bound > Variant::most_entries) ||
                             (bound == unlimited && shards_[0].entries.max_bytes() == unlimited);
         std::size_t evicted = 0;
         if (refuses([&] { evicted = cache_->set_max_entries(bound); }, absurd)) return;
@@ -382,6 +403,7 @@ private:
         std::size_t expected = 0;
         for (std::size_t i = 0; i < shards_.size(); ++i)
             expected += shards_[i].entries.set_max_bytes(part(bound, i, shards_.size()));
+        for (shard& one : shards_) give_back(one);
         set_pinned_bounds();
         check_.equal(evicted, expected, "set_max_bytes");
     }
@@ -608,7 +630,7 @@ private:
         std::size_t next = 0;
         for (shard& one : shards_) {
             if (one.timed) remember(one, now());
-            const auto& entries = one.entries.hottest_first();
+            const auto entries = one.entries.hottest_first();
             for (auto at = entries.rbegin(); at != entries.rend(); ++at) {
                 if (at->over(one.seen / tick)) continue;
                 check_.expect(next < content.size() && content[next].first == at->key &&

@@ -24,7 +24,6 @@ using plateau::unlimited;
 
 inline constexpr std::size_t cache_setup_bytes = 8;
 inline constexpr std::size_t cache_command_bytes = 4;
-inline constexpr std::size_t most_cache_entries = (std::size_t{1} << 32) - (std::size_t{1} << 16);
 inline constexpr int most_model_keys = 24;
 
 template <class Table>
@@ -49,7 +48,7 @@ struct cache_setup {
         constexpr std::size_t unit = overhead + 100;
         constexpr std::int64_t tick = Variant::policies::tick.count();
         constexpr std::int64_t far = std::numeric_limits<std::int64_t>::max();
-        static constexpr std::size_t entries[] = {2, 1, 3, 4, 7, 17, 24, unlimited, most_cache_entries};
+        static constexpr std::size_t entries[] = {2, 1, 3, 4, 7, 17, 24, unlimited, Variant::most_entries};
         static constexpr std::size_t text_bytes[] = {unlimited, 20 * unit,    8 * unit,          3 * unit,     unit,
                                                      overhead,  overhead - 1, 2 * two_to_31 + 1, unlimited - 1};
         static constexpr std::size_t claim_bytes[] = {
@@ -217,7 +216,7 @@ std::size_t entry_bound(const cache_setup& setup, std::uint8_t x, std::uint8_t y
     case 6:
         return unlimited;
     case 7:
-        return most_cache_entries + 1;
+        return Variant::most_entries + 1;
     default:
         return setup.options.max_entries;
     }

@@ -4,7 +4,9 @@
 #pragma once
 
 #include "cache/cache_test_types.hpp"
+#include "cache/s3fifo_oracle.hpp"
 #include "tools/counting_allocator.hpp"
+#include "tools/lru_oracle.hpp"
 
 #include <plateau/cache.hpp>
 
@@ -168,8 +170,13 @@ struct shared_policies : exact<model_policies<plateau::concurrent_cache_policies
     static constexpr std::size_t min_shard_entries = 1;
 };
 
+struct s3fifo_policies : pinning<small_pages<exact<plain_policies>>> {
+    using hash = chosen_hash;
+    using eviction = plateau::s3fifo;
+};
+
 /// What the model has to know of a cache beside its policies.
-template <class Cache, std::size_t Shards = 1>
+template <class Cache, class Eviction, std::size_t Shards = 1>
 struct cache_variant {
     using cache = Cache;
     using policies = typename Cache::policies;
@@ -182,11 +189,19 @@ struct cache_variant {
     static constexpr bool counts = std::is_same_v<typename policies::stats, plateau::counting>;
     static constexpr bool claims = std::is_same_v<value, weight_claim>;
     static constexpr bool small_pages = policies::max_page_slots == 2;
+
+    static constexpr bool evicts_by_s3fifo = std::is_same_v<Eviction, plateau::s3fifo>;
+    static constexpr std::size_t most_entries =
+        (std::size_t{1} << (evicts_by_s3fifo ? 29 : 32)) - (std::size_t{1} << 16);
+    template <class K, class E>
+    using oracle = std::conditional_t<evicts_by_s3fifo, s3fifo_oracle<K, E>, lru_oracle<K, E>>;
 };
 
 template <class K, class V, class Policies>
-using sole = cache_variant<plateau::lru_cache<K, V, Policies>>;
-using shared_cache = cache_variant<plateau::concurrent_lru_cache<int, counted_string, shared_policies>, 2>;
+using sole = cache_variant<plateau::lru_cache<K, V, Policies>, typename Policies::eviction>;
+using shared_lru = cache_variant<plateau::concurrent_lru_cache<int, counted_string, shared_policies>, plateau::lru, 2>;
+using shared_s3fifo =
+    cache_variant<plateau::concurrent_cache<int, counted_string, shared_policies>, plateau::s3fifo, 2>;
 
 inline constexpr std::array cache_variant_names{
     "shipped constants",
@@ -197,6 +212,8 @@ inline constexpr std::array cache_variant_names{
     "claimed weights",
     "pins, claimed weights, nothing is counted",
     "shared, one shard or two",
+    "s3fifo, any hash, pins, pages of two",
+    "shared, s3fifo",
 };
 
 /// Calls `f.template operator()<Variant>()` for one of them.
@@ -217,8 +234,12 @@ decltype(auto) with_cache_variant(std::size_t choice, F&& f) {
         return f.template operator()<sole<int, weight_claim, claim_policies>>();
     case 6:
         return f.template operator()<sole<int, weight_claim, pinned_claim_policies>>();
+    case 7:
+        return f.template operator()<shared_lru>();
+    case 8:
+        return f.template operator()<sole<int, counted_string, s3fifo_policies>>();
     default:
-        return f.template operator()<shared_cache>();
+        return f.template operator()<shared_s3fifo>();
     }
 }
 

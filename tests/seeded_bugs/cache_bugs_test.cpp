@@ -30,7 +30,8 @@ using deadlines = detail::deadlines<typename core<int, int, Policies>::slab_type
 template <class K, class V, class Policies>
 using sole_shard = detail::cache_shard<K, V, Policies, detail::sole_access>;
 template <class K, class V, class Policies>
-using shared_engine = detail::cache_engine<K, V, Policies, detail::shared_access<plateau::default_sync>>;
+using shared_engine =
+    detail::cache_engine<K, V, detail::lru_policies<Policies>, detail::shared_access<plateau::default_sync>>;
 
 // ---- the end of entries
 
@@ -149,7 +150,7 @@ std::size_t core<std::uint64_t, std::uint64_t, forgets_the_outgrown_index>::ceil
 
 /// A shard's part of a small bound is 0, and 0 is read as the option is.
 template <>
-std::size_t core<int, int, zero_pins_as_bytes>::pinned_limit() const noexcept {
+std::size_t core<int, int, detail::lru_policies<zero_pins_as_bytes>>::pinned_limit() const noexcept {
     return bounds_.max_pinned_bytes == 0 ? bounds_.max_bytes : bounds_.max_pinned_bytes;
 }
 

@@ -30,6 +30,9 @@ using four_slot_slab =
     detail::slab<detail::cache_node<int, int, false, plateau::no_note, 32>, bombing_allocator<std::byte>, 4, 1, false>;
 struct copies_without_use : exact<plain_policies> {};
 struct forgets_the_old_deadline : exact<plain_policies> {};
+struct counts_without_end : s3fifo_policies {};
+struct knows_no_ghosts : s3fifo_policies {};
+struct replaces_unused : s3fifo_policies {};
 
 /// Random sequences on one variant of the model's, as the real case runs them on all.
 template <class Variant>
@@ -84,6 +87,30 @@ void core<int, counted_string, forgets_the_old_deadline>::forget(std::uint32_t s
     bytes_ -= charge_of(slot);
 }
 
+/// The fourth use of an entry is carried into the bit that names its queue.
+template <>
+template <class Slots>
+void detail::s3fifo_order<counts_without_end>::use(Slots slots, std::uint32_t slot) noexcept {
+    slots[slot].previous += one_use;
+}
+
+/// Who left the small queue and comes back waits there again.
+template <>
+template <class Slots>
+void detail::s3fifo_order<knows_no_ghosts>::insert(Slots slots, std::uint32_t slot, std::uint32_t) noexcept {
+    push(slots, small_, slot, 0);
+    latest_ = slot;
+}
+
+/// A replacement is put where a new entry would be.
+template <>
+template <class Slots>
+void detail::s3fifo_order<replaces_unused>::replace(Slots slots, std::uint32_t old, std::uint32_t slot) noexcept {
+    remove(slots, old);
+    push(slots, small_, slot, 0);
+    latest_ = slot;
+}
+
 TEST_CASE("defects of calls that fail in their midst are noticed", "[cache][seeded]") {
     expect_killed({"F4", "a put that throws keeps the slot that it took",
                    "cache: puts that throw, a hundred in a row, take no slots with them", "a put gets its slot",
@@ -101,4 +128,10 @@ TEST_CASE("defects of the order and of deadlines are noticed beside the textbook
                    agrees_with_the_textbook<sole<int, counted_string, copies_without_use>>});
     expect_killed({"F1", "an entry that is overwritten or erased keeps its deadline", the_model, "",
                    agrees_with_the_textbook<sole<int, counted_string, forgets_the_old_deadline>>});
+    expect_killed({"F13", "the fourth use of an entry overflows its counter", the_model, "",
+                   agrees_with_the_textbook<sole<int, counted_string, counts_without_end>>});
+    expect_killed({"F1", "a ghost that comes back is taken for a stranger", the_model, "",
+                   agrees_with_the_textbook<sole<int, counted_string, knows_no_ghosts>>});
+    expect_killed({"F1", "a replaced entry loses its place in the queues", the_model, "",
+                   agrees_with_the_textbook<sole<int, counted_string, replaces_unused>>});
 }

@@ -165,6 +165,8 @@ public:
     }
 
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    /// Slots that fit before the next growth.
+    [[nodiscard]] std::size_t room() const noexcept { return room_; }
     [[nodiscard]] std::size_t bytes() const noexcept { return room_ == 0 ? 0 : chunk_count_ * sizeof(index_chunk); }
     /// Bytes of an index with room for `count` slots.
     [[nodiscard]] static constexpr std::size_t bytes_for(std::size_t count) noexcept {

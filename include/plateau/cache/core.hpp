@@ -6,6 +6,7 @@
 #include <plateau/cache/lru_order.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/policies.hpp>
+#include <plateau/cache/s3fifo_order.hpp>
 #include <plateau/cache/slab.hpp>
 #include <plateau/cache/stats.hpp>
 #include <plateau/cache/verdicts.hpp>
@@ -90,7 +91,8 @@ class cache_core {
 
     static constexpr bool rehash_is_free =
         std::is_scalar_v<K> && std::is_nothrow_invocable_v<const hash_type&, const K&>;
-    using order_type = lru_order;
+    using order_type =
+        std::conditional_t<std::is_same_v<typename Policies::eviction, lru>, lru_order, s3fifo_order<Policies>>;
 
 public:
     using note_type = typename Policies::note;
@@ -276,7 +278,7 @@ public:
         if (time_to_live != forever) deadlines_.require();
         const std::size_t entries = index_.size() + (old == nil && index_.size() < slot_limit_);
         index_.reserve(entries, slot_limit_, [this](std::uint32_t slot) { return hash_of(slot); });
-        order_.reserve(entries, slot_limit_);
+        order_.reserve(index_.room());
         slot_guard fresh{*this, slab_.take(saturating_add(slot_limit_ + zombies_, Policies::outbox_slots))};
         if (fresh.slot == nil) return refuse(cache_reason::over_budget);
         node& made = slab_.node(fresh.slot);
@@ -765,7 +767,7 @@ private:
     [[nodiscard]] static constexpr std::size_t smaller(std::size_t a, std::size_t b) noexcept { return a < b ? a : b; }
     [[nodiscard]] static constexpr std::size_t larger(std::size_t a, std::size_t b) noexcept { return a < b ? b : a; }
     /// Few large entries may fill the budget while the index grows for many small ones: then the one that it had before
-    /// its last step stands beside the new.
+    /// its last step stands beside the new. What the order of eviction keeps grows after it, and is smaller.
     [[nodiscard]] std::size_t ceiling_by_bytes() const noexcept {
         const std::size_t slots = saturating_add(slot_limit_, Policies::outbox_slots);
         const std::size_t tables = larger(slab_type::table_bytes_for(slots), slab_.table_bytes());

@@ -130,7 +130,8 @@ class cache_engine {
                   "plateau: the stats policy is plateau::counting or plateau::bare");
     static_assert(clock<clock_type>, "plateau: the clock policy needs `time_point now() const noexcept`");
     static_assert(std::has_single_bit(Policies::max_page_slots), "plateau: max_page_slots is a power of two");
-    static_assert(std::is_same_v<typename Policies::eviction, lru>, "plateau: the eviction policy is plateau::lru");
+    static_assert(is_one_of<typename Policies::eviction, lru, s3fifo>,
+                  "plateau: the eviction policy is plateau::lru or plateau::s3fifo");
     static_assert(std::is_invocable_r_v<std::size_t, const weigher_type&, const K&, const V&>,
                   "plateau: a cache weigher answers std::size_t for (const K&, const V&)");
     using told_value = std::conditional_t<has_pins, const V&, V&&>;
@@ -398,7 +399,9 @@ public:
 private:
     static constexpr const char* no_bound =
         "plateau: a cache needs max_entries or max_bytes: without either it would grow for ever\n";
-    static constexpr const char* too_many_entries = "plateau: cache max_entries is above 2^32 - 2^16\n";
+    static constexpr const char* too_many_entries = std::is_same_v<typename Policies::eviction, lru>
+                                                        ? "plateau: cache max_entries is above 2^32 - 2^16\n"
+                                                        : "plateau: cache max_entries is above 2^29 - 2^16\n";
 
     static const cache_options& checked(const cache_options& options) {
         require_option(options.max_entries != unlimited || options.max_bytes != unlimited, no_bound);

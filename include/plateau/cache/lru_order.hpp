@@ -24,8 +24,8 @@ public:
     template <class Allocator>
     explicit lru_order(const Allocator&) noexcept {}
 
-    /// Room to stand for `count` entries, of `capacity` at most. Throws: what the allocator throws.
-    void reserve(std::size_t, std::size_t) noexcept {}
+    /// Room for that many entries. Throws: what the allocator throws; then nothing has changed.
+    void reserve(std::size_t) noexcept {}
     /// Gives back what was reserved. Expects: nobody stands here.
     void release() noexcept {}
     [[nodiscard]] std::size_t bytes() const noexcept { return 0; }

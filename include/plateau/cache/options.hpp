@@ -13,7 +13,7 @@ PLATEAU_NAMESPACE_BEGIN
 
 /// The bounds of a cache. At least one of `max_entries` and `max_bytes` is set: there is no unbounded cache.
 struct cache_options {
-    std::size_t max_entries = unlimited;  ///< 1 to 2^32 - 2^16
+    std::size_t max_entries = unlimited;  ///< 1 to 2^32 - 2^16; with `s3fifo` to 2^29 - 2^16
 
     /// Bytes charged for all entries together: for each, what its weigher answers plus `entry_overhead`.
     std::size_t max_bytes = unlimited;

@@ -30,8 +30,11 @@ struct no_listener {};
 struct counted {};
 struct none {};
 
-/// The `eviction` policy: who goes first when there is no room. `lru`: who was used longest ago, exactly.
+/// The `eviction` policy: who goes first when there is no room. `lru`: who was used longest ago, exactly. `s3fifo`: who
+/// was not used again soon after it came (Yang and others, 2023); a scan passes by, a hit costs less, and 4 bytes an
+/// entry are charged for the memory of those that left.
 struct lru {};
+struct s3fifo {};
 
 /// The `note` policy: what a layer keeps with each entry, trivially copyable and made by default. `no_note`: nothing.
 struct no_note {};
@@ -72,6 +75,7 @@ struct cache_policies {
 /// The same for caches that threads share.
 struct concurrent_cache_policies : cache_policies {
     using pins = counted;
+    using eviction = s3fifo;  ///< of `concurrent_cache`; `concurrent_lru_cache` is `lru` whatever stands here
 
     static constexpr std::size_t outbox_slots = 16;
     static constexpr std::size_t shards = 0;              ///< a power of two; 0: four for each processor
