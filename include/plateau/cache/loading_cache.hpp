@@ -39,14 +39,12 @@ inline constexpr bool is_sole_cache<lru_cache<K, V, P>> = true;
 /// Promise      a key is loaded once at a time: who asks for it meanwhile gets the result of that load, a value, an
 ///              exception or that there is none. An exception is not kept: who asks next loads again.
 /// Change       a key that is put, erased or cleared away through this cache while it is loaded: who waits gets what
-/// the
-///              load brings, it is not stored, and who asks after the change loads anew. `erase_if` and
+///              the load brings, it is not stored, and who asks after the change loads anew. `erase_if` and
 ///              `invalidate_tag` count as a change of every key. What is done to `inner()` is not seen by loads.
 /// Time         a value is fresh for its time to live. Then it is handed out at once for `stale_while_revalidate`,
-/// while
-///              one load runs: on the executor if there is one, else by the caller who finds it. After that, and for
-///              `stale_if_error` at most, a load is waited for, and the old value is handed out where that fails or
-///              takes too long. Past the longer of the two it is gone, whatever a load is doing.
+///              while one load runs: on the executor if there is one, else by the caller who finds it. After that,
+///              and for `stale_if_error` at most, a load is waited for, and the old value is handed out where that
+///              fails or takes too long. Past the longer of the two it is gone, whatever a load is doing.
 /// Loaders      return a V, an optional<V> (nothing: absent, which is remembered for `absent_for`), a loaded<V>, or an
 ///              awaitable of one of these; or they take a load_ticket<V> beside the key and answer later. The cache's
 ///              own lives as long as the cache: it holds nothing of a request.
@@ -60,15 +58,14 @@ inline constexpr bool is_sole_cache<lru_cache<K, V, P>> = true;
 /// Bounds       `max_loads` records, `max_waiters` who wait, `max_absent_bytes` for absent keys. A result on its way to
 ///              those who wait for it is theirs, and not in `memory_ceiling()`.
 /// Overdue      after `load_timeout` nobody waits any more, the key may be loaded again, and what is brought late is
-/// not
-///              stored. Threads keep that time themselves; for callbacks and coroutines somebody calls `expire`.
+///              not stored. Threads keep that time themselves; for callbacks and coroutines somebody calls `expire`.
 ///
 /// Throws       get and get_or_load, and their awaitables: what the loader threw, also at others who waited for it, and
 ///              what copying a value, hashing and equality throw. Callbacks are told by `load_result::error()`.
 /// Callbacks    loaders, hashes, copies for those who wait, and the end of values run outside every lock.
 /// Allocates    nothing on a hit. A load: what the loader, the copies of key and value and the cache need, a
-/// coroutine's
-///              frame where the loader is awaited, and a box where a large loader is sent to the executor.
+///              coroutine's frame where the loader is awaited, and a box where a large loader is sent to the
+///              executor.
 /// Threads      any, for every member. The cache below is one that threads share.
 /// End          nobody is in a call. Blocks until the loads end that run elsewhere, and the tickets that are out.
 template <class C>

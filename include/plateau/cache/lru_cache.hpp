@@ -29,9 +29,8 @@ PLATEAU_NAMESPACE_BEGIN
 ///             has changed, except where a member says otherwise.
 /// Complexity  expected O(1) a call, and O(1) for each entry it removes; growing up to the bound moves the index, O(n).
 /// Callbacks   The listener and the destructors of K and V run after the fact, before the call returns, and may call
-/// the
-///             cache; a chain of them takes no stack. From inside a visit, a predicate, an equality or a copy, calling
-///             the same cache is a violation.
+///             the cache; a chain of them takes no stack. From inside a visit, a predicate, an equality or a copy,
+///             calling the same cache is a violation.
 /// Threads     one at a time. Neither copied nor moved. Parts passed by reference (the clock) outlive it.
 /// Sources     order and bounds: a slab with 32-bit links; index: chunk_index.hpp; deadlines: timer_wheel.hpp.
 template <class K, class V, class Policies>

@@ -41,8 +41,7 @@ using pop_some_result = result<std::size_t, queue_reason>;
 ///             answered for each, once, before it was let in, plus `item_overhead`. Items that consumers have taken are
 ///             theirs. If a push returned before another was called, its item is popped first.
 /// Refusals    A push that is refused has not touched the caller's object. Whatever waits ends with `close`, `abort`,
-/// its
-///             stop token or its deadline; waiting costs no item, whenever it ends.
+///             its stop token or its deadline; waiting costs no item, whenever it ends.
 /// Waiting     Consumers are woken one a push. Producers are woken when the queue is down to its low mark, in the order
 ///             of their arrival; one that need not wait may pass them. Except where bytes bind: an item for which the
 ///             low mark leaves no room, or whose producer was woken in vain, is next, and nobody passes it.

@@ -92,22 +92,19 @@ struct pipeline_stats {
 ///     auto done = job.run();
 ///
 /// Parts     source `() -> std::optional<T>`, empty at the end; stages in the forms of `stage`; sink `(T)`. Each item
-/// is
-///           moved from one to the next. They are copied or moved in; what they refer to outlives the run.
+///           is moved from one to the next. They are copied or moved in; what they refer to outlives the run.
 /// Running   `start(executor)` drives the stages by `post`: no thread of ours, and no stage blocks the executor; one
-/// that
-///           finds its queue empty, or the next one full, ends its turn and is posted again when that changes. A stage
-///           never runs on two threads at a time, unless it has `workers`. `run` is the same on a worker_pool of its
-///           own with a thread for each stage and worker, and waits.
+///           that finds its queue empty, or the next one full, ends its turn and is posted again when that changes. A
+///           stage never runs on two threads at a time, unless it has `workers`. `run` is the same on a worker_pool
+///           of its own with a thread for each stage and worker, and waits.
 /// Failure   the first exception out of a part, or `emitter::fail`, or an item heavier than the next queue ever holds,
 ///           ends the pipeline: every queue is aborted, each item in flight is destroyed exactly once, and when all has
 ///           ended the first error is rethrown; where exceptions are off the reason is `failed`. Errors that come while
 ///           it ends are kept beside (`errors()`, up to 8) and never take its place.
 /// End       the source's end, or `close`, passes from stage to stage, each finishing what is queued. `stop`, or the
-/// stop
-///           token, ends it as a failure does, without an error: `cancelled`. Whatever the end, nothing of the pipeline
-///           runs any more, and no item of it is alive, when `run` or `wait` returns or throws.
-///           ~pipeline stops and waits; on its executor's own thread that is a violation where the executor can tell.
+///           stop token, ends it as a failure does, without an error: `cancelled`. Whatever the end, nothing of the
+///           pipeline runs any more, and no item of it is alive, when `run` or `wait` returns or throws. ~pipeline
+///           stops and waits; on its executor's own thread that is a violation where the executor can tell.
 ///
 /// I1  no queue exceeds its bounds; a stage holds at most one item more at each end, one with workers as many as twice
 ///     its workers, a one-to-many stage what one item was made into, up to one more bound of the next queue for each.

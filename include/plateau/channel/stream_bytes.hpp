@@ -185,11 +185,10 @@ private:
 /// Effects: moves bytes from `source` to `sink` until the source ends, through one buffer of `high_water_bytes`.
 ///
 /// Source   `n f(std::span<std::byte>)`, or `n f(std::span<std::byte>, time_point until)`: how many bytes it gave; 0:
-/// the
-///          end; negative: failed; `not_yet`: nothing before `until`. It is asked for at most `chunk_bytes`.
+///          the end; negative: failed; `not_yet`: nothing before `until`. It is asked for at most `chunk_bytes`.
 /// Sink     `n f(std::span<const std::byte>)`, or `n f(std::span<const std::byte>, time_point until)`: how many it
-/// took,
-///          which may be fewer than given, or none; negative: gone. One that takes none is asked again after a yield.
+///          took, which may be fewer than given, or none; negative: gone. One that takes none is asked again after a
+///          yield.
 /// Limits   `write_timeout` bounds the time in which the sink takes nothing; `min_bytes_per_second` how slow it may be.
 ///          Time in which the sink was not asked does not count. A sink called with `until` is held to both; for
 ///          another the clock is looked at between calls.

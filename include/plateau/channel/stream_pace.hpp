@@ -14,9 +14,8 @@ namespace detail {
 /// Whether a sink keeps its limits.
 ///
 /// Rate      `credit_` is time that the sink may still take: time that it is being asked uses it up, bytes taken earn
-/// it
-///           at 1/rate, and it never exceeds the window. So in any stretch of asking of length t, the sink has taken at
-///           least (t - window) x rate bytes, or was found too slow.
+///           it at 1/rate, and it never exceeds the window. So in any stretch of asking of length t, the sink has
+///           taken at least (t - window) x rate bytes, or was found too slow.
 /// Timeout   from the last byte taken, or from when asking began again.
 /// Without either limit no clock is read.
 template <class Policies>
