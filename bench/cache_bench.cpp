@@ -99,8 +99,13 @@ auto* add(const std::string& name) {
     return benchmark::RegisterBenchmark(name.c_str(), operation<Workload<K, V>, Cache<K, V>>);
 }
 
-// Whoever takes a microsecond an operation is measured less often: its warm-up alone takes seconds.
+// Whoever takes a microsecond an operation is measured less often, and not to find out how often: its warm-up alone
+// takes seconds.
 constexpr int few = 3;
+template <template <class, class> class Cache>
+void add_slow(const std::string& name) {
+    add<zipf, Cache>(name)->Repetitions(few)->Iterations(entries);
+}
 
 template <template <class, class> class Workload, template <class, class> class Cache>
 void add_allocations(const std::string& name) {
@@ -131,9 +136,12 @@ void add_all(const std::string& workload) {
     add<Workload, boost_mru>(workload + "/boost");
     add<Workload, lru_plain>(workload + "/lru");
     add<Workload, lru_ttl>(workload + "/lru_ttl");
+    add<Workload, s3fifo_plain>(workload + "/s3fifo");
     add_allocations<Workload, lru_plain>(workload + "/lru");
     add_allocations<Workload, lru_everything>(workload + "/lru_everything");
+    add_allocations<Workload, s3fifo_everything>(workload + "/s3fifo_everything");
     add_allocations<Workload, shared_lru_everything>(workload + "/shared_lru_everything");
+    add_allocations<Workload, shared_s3fifo_everything>(workload + "/shared_s3fifo_everything");
 }
 
 void add_strings() {
@@ -144,11 +152,11 @@ void add_strings() {
 }
 
 void add_libraries() {
-    add<zipf, poco_lru>("zipf/poco")->Repetitions(few);
-    add<zipf, poco_expire>("zipf/poco_expire")->Repetitions(few);
-    add<zipf, tbb_lru>("zipf/tbb")->Repetitions(few);
-    add<zipf, rocksdb_lru>("zipf/rocksdb_lru")->Repetitions(few);
-    add<zipf, rocksdb_hyper_clock>("zipf/rocksdb_hyper_clock")->Repetitions(few);
+    add_slow<poco_lru>("zipf/poco");
+    add_slow<poco_expire>("zipf/poco_expire");
+    add_slow<tbb_lru>("zipf/tbb");
+    add_slow<rocksdb_lru>("zipf/rocksdb_lru");
+    add_slow<rocksdb_hyper_clock>("zipf/rocksdb_hyper_clock");
 }
 
 void add_memories() {
@@ -160,6 +168,12 @@ void add_memories() {
     add_memory<lru_ttl_bytes>("lru_ttl_bytes");
     add_memory<lru_pins>("lru_pins");
     add_memory<lru_ttl_bytes_pins>("lru_ttl_bytes_pins");
+    add_memory<s3fifo_plain>("s3fifo");
+    add_memory<s3fifo_bytes>("s3fifo_bytes");
+    add_memory<s3fifo_ttl>("s3fifo_ttl");
+    add_memory<s3fifo_ttl_bytes>("s3fifo_ttl_bytes");
+    add_memory<s3fifo_pins>("s3fifo_pins");
+    add_memory<s3fifo_ttl_bytes_pins>("s3fifo_ttl_bytes_pins");
 }
 
 void add_teams() {
@@ -168,7 +182,8 @@ void add_teams() {
     add_shared<rocksdb_lru, 2>("two_threads_zipf/rocksdb_lru")->Repetitions(few);
     add_shared<rocksdb_hyper_clock, 2>("two_threads_zipf/rocksdb_hyper_clock");
     add_shared<shared_lru_plain, 2>("two_threads_zipf/lru");
-    add_shared<shared_lru_plain, 1>("one_thread_zipf/lru");
+    add_shared<shared_s3fifo_plain, 2>("two_threads_zipf/s3fifo");
+    add_shared<shared_s3fifo_plain, 1>("one_thread_zipf/s3fifo");
 }
 
 void register_all() {
@@ -176,7 +191,9 @@ void register_all() {
     add<hit, lru_ttl_now>("hit/lru_ttl_now");
     add_all<miss>("miss");
     add_all<evict>("evict");
+    add<evict, s3fifo_ttl>("evict/s3fifo_ttl");
     add_all<zipf>("zipf");
+    add<zipf, s3fifo_ttl>("zipf/s3fifo_ttl");
     add_strings();
     add_libraries();
     add_memories();

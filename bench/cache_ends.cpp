@@ -175,6 +175,8 @@ void add_once(const std::string& name, F measure) {
 }
 
 template <class K, class V>
+using shared_s3fifo = plateau::concurrent_cache<K, V>;
+template <class K, class V>
 using shared_lru = plateau::concurrent_lru_cache<K, V>;
 template <class K, class V>
 using lru = plateau::lru_cache<K, V>;
@@ -184,8 +186,10 @@ using lru = plateau::lru_cache<K, V>;
 void register_ends() {
     add_once("teardown/lru", teardown<lru>);
     add_once("teardown/shared_lru", teardown<shared_lru>);
+    add_once("teardown/shared_s3fifo", teardown<shared_s3fifo>);
     add_once("reclaim/lru", reclaiming<plateau::lru_cache<u64, u64, by_hand>>);
     add_once("reclaim/shared_lru", reclaiming<plateau::concurrent_lru_cache<u64, u64, shared_by_hand>>);
+    add_once("reclaim/shared_s3fifo", reclaiming<plateau::concurrent_cache<u64, u64, shared_by_hand>>);
 }
 
 }

@@ -66,6 +66,13 @@ struct with_fold : plateau::cache_policies {
     using hash = plateau::keyed_fold_hash;
 };
 
+struct with_s3fifo : plateau::cache_policies {
+    using eviction = plateau::s3fifo;
+};
+struct with_s3fifo_pins : with_s3fifo {
+    using pins = plateau::counted;
+};
+
 /// Counts, so that the call is not optimised away.
 struct listens {
     template <class K, class V>
@@ -88,8 +95,13 @@ struct sixteen_shards : plateau::concurrent_cache_policies {
 
 template <class K, class V, class Policies = plateau::cache_policies>
 using lru = plateau::lru_cache<K, V, Policies>;
+// The order of concurrent_cache for one thread: what it costs beside a lock.
+template <class K, class V, class Policies = with_s3fifo>
+using s3fifo = plateau::lru_cache<K, V, Policies>;
 template <class K, class V, class Policies = sixteen_shards>
 using shared_lru = plateau::concurrent_lru_cache<K, V, Policies>;
+template <class K, class V, class Policies = sixteen_shards>
+using shared_s3fifo = plateau::concurrent_cache<K, V, Policies>;
 
 template <class K, class V>
 using lru_plain = subject<lru<K, V>>;
@@ -110,6 +122,25 @@ using lru_ttl_bytes_pins = subject<lru<K, V, with_pins>, bound::bytes, deadlines
 template <class K, class V>
 using lru_everything = subject<lru<K, V, listened<plateau::cache_policies>>, bound::bytes, deadlines::kept>;
 
+template <class K, class V>
+using s3fifo_plain = subject<s3fifo<K, V>>;
+template <class K, class V>
+using s3fifo_bytes = subject<s3fifo<K, V>, bound::bytes>;
+template <class K, class V>
+using s3fifo_ttl = subject<s3fifo<K, V>, bound::count, deadlines::kept>;
+template <class K, class V>
+using s3fifo_ttl_bytes = subject<s3fifo<K, V>, bound::bytes, deadlines::kept>;
+template <class K, class V>
+using s3fifo_pins = subject<s3fifo<K, V, with_s3fifo_pins>>;
+template <class K, class V>
+using s3fifo_ttl_bytes_pins = subject<s3fifo<K, V, with_s3fifo_pins>, bound::bytes, deadlines::kept>;
+template <class K, class V>
+using s3fifo_everything = subject<s3fifo<K, V, listened<with_s3fifo>>, bound::bytes, deadlines::kept>;
+
+template <class K, class V>
+using shared_s3fifo_plain = subject<shared_s3fifo<K, V>>;
+template <class K, class V>
+using shared_s3fifo_everything = subject<shared_s3fifo<K, V, listened<sixteen_shards>>, bound::bytes, deadlines::kept>;
 template <class K, class V>
 using shared_lru_plain = subject<shared_lru<K, V>>;
 template <class K, class V>

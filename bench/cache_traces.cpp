@@ -57,19 +57,23 @@ double percent(u64 hits, const std::vector<u64>& keys) {
     return 100 * static_cast<double>(hits) / static_cast<double>(keys.size());
 }
 
+constexpr const char* no_traces = "the traces are not there: --traces DIR";
+
+std::string path_of(const std::string& folder, const trace& of) { return folder + "/" + of.name + ".trace"; }
+
+template <class F>
+void add_once(const std::string& name, F measure) {
+    benchmark::RegisterBenchmark(name.c_str(), measure)->Iterations(1)->Repetitions(1);
+}
+
 /// Calls f(counters, keys) if the trace is there.
 template <class F>
 void add_trace(const std::string& name, const std::string& folder, const trace& of, F f) {
-    const std::string path = folder.empty() ? "" : folder + "/" + of.name + ".trace";
-    benchmark::RegisterBenchmark(("hit_ratio/" + name).c_str(),
-                                 [path, f](benchmark::State& state) {
-                                     if (path.empty()) return state.SkipWithError("no traces: --traces DIR");
-                                     const auto keys = read_keys(path);
-                                     if (keys.empty()) return state.SkipWithError("the trace is not there");
-                                     for (auto _ : state) f(state.counters, keys);
-                                 })
-        ->Iterations(1)
-        ->Repetitions(1);
+    add_once("hit_ratio/" + name, [path = path_of(folder, of), f](benchmark::State& state) {
+        const auto keys = read_keys(path);
+        if (keys.empty()) return state.SkipWithError(no_traces);
+        for (auto _ : state) f(state.counters, keys);
+    });
 }
 
 }
@@ -84,8 +88,27 @@ void register_traces(const std::string& folder) {
                 counters["percent"] = percent(ours, keys);
                 counters["hits_apart"] = static_cast<double>(ours > textbook ? ours - textbook : textbook - ours);
             });
+            add_trace(name + "/s3fifo", folder, each, [capacity](auto& counters, const std::vector<u64>& keys) {
+                const u64 lru = hits<lru_plain<u64, u64>>(keys, capacity);
+                const u64 one = hits<s3fifo_plain<u64, u64>>(keys, capacity);
+                const u64 shared = hits<shared_s3fifo_plain<u64, u64>>(keys, capacity);
+                counters["percent"] = percent(one, keys);
+                counters["points_above_lru"] = percent(one, keys) - percent(lru, keys);
+                counters["points_above_lru_shared"] = percent(shared, keys) - percent(lru, keys);
+            });
         }
     }
+    add_once("hit_ratio/all/s3fifo", [folder](benchmark::State& state) {
+        int above = 0;
+        for (const trace& each : recorded) {
+            const auto keys = read_keys(path_of(folder, each));
+            if (keys.empty()) return state.SkipWithError(no_traces);
+            for (const std::size_t capacity : each.capacities)
+                above +=
+                    hits<shared_s3fifo_plain<u64, u64>>(keys, capacity) > hits<lru_plain<u64, u64>>(keys, capacity);
+        }
+        for (auto _ : state) state.counters["cells_above"] = above;
+    });
 }
 
 }
