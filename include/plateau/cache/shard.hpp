@@ -75,12 +75,12 @@ public:
     /// Whether what it may hold is taken from a pool, ahead of its need. Else the bounds are its own.
     static constexpr bool pooled = !std::is_same_v<Access, sole_access> || !std::is_same_v<charge_type, no_charge>;
 
-    cache_shard(const typename core_type::limits& bounds, const typename Policies::hash& hash,
+    cache_shard(const typename core_type::limits& bounds, const aging& how, const typename Policies::hash& hash,
                 const typename Policies::equal& equal, const typename Policies::allocator& allocator,
                 const typename Policies::judge& judge, time_point start, listener_type& listener, pool_type& pinned,
                 const charge_type& outer)
         : pin_home{&release},
-          core_(bounds, hash, equal, allocator, judge, start),
+          core_(bounds, how, hash, equal, allocator, judge, start),
           listener_(&listener),
           pinned_(pinned),
           outer_(outer),
@@ -144,14 +144,14 @@ public:
         shard->leave_for_good();
     }
 
-    [[nodiscard]] static cache_shard* make(const typename core_type::limits& bounds,
+    [[nodiscard]] static cache_shard* make(const typename core_type::limits& bounds, const aging& how,
                                            const typename Policies::hash& hash, const typename Policies::equal& equal,
                                            const typename Policies::allocator& allocator,
                                            const typename Policies::judge& judge, time_point start,
                                            listener_type& listener, pool_type& pinned, const charge_type& outer) {
         shard_allocator own(allocator);
         memory_guard memory{own, shard_traits::allocate(own, 1)};
-        std::construct_at(memory.shard, bounds, hash, equal, allocator, judge, start, listener, pinned, outer);
+        std::construct_at(memory.shard, bounds, how, hash, equal, allocator, judge, start, listener, pinned, outer);
         return std::exchange(memory.shard, nullptr);
     }
 
