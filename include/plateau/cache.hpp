@@ -22,6 +22,7 @@
 
 #include <plateau/cache/concurrent_cache.hpp>
 #include <plateau/cache/concurrent_lru_cache.hpp>
+#include <plateau/cache/loading_cache.hpp>
 #include <plateau/cache/lru_cache.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/pin.hpp>

@@ -9,7 +9,6 @@
 #include "tools/new_witness.hpp"
 #include "tools/tracked_value.hpp"
 
-#include <plateau/cache.hpp>
 #include <plateau/stop.hpp>
 
 #include <atomic>

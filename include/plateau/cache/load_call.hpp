@@ -172,76 +172,88 @@ private:
     L loader_;
 };
 
-// ---- where a load comes from: `blocks()`, `run(ticket, key)` on the calling thread, `send(record)` for elsewhere
+/// Where a load comes from, whatever the loader's type: the cache's own loader, or one that came with the call and is
+/// the caller's until it is called elsewhere. `Core` runs what is packed.
+template <class Core>
+class load_source {
+    using K = typename Core::key_type;
+    using V = typename Core::mapped_type;
+    using record = typename Core::record;
 
-/// The cache's own loader.
-template <class K, class V>
-class own_source {
+    struct calls {
+        void (*call)(void* loader, const K& key, load_ticket<V>&& ticket);
+        void (*pack)(void* loader, record& into);
+    };
+
 public:
-    static constexpr bool is_own = true;
-
-    explicit own_source(any_loader<K, V>* loader) noexcept : loader_(loader) {}
-
-    [[nodiscard]] bool blocks() const noexcept { return checked().blocks(); }
-    void call(const K& key, load_ticket<V>&& ticket) { checked().call(key, std::move(ticket)); }
-
-    template <class Core, class Record>
-    void pack(Record& record) {
-        std::construct_at(reinterpret_cast<own_source*>(record.job_room), *this);
-        record.job = [](Record& at) noexcept {
-            own_source own = *std::launder(reinterpret_cast<own_source*>(at.job_room));
-            Core::of(at).run(at, own);
-        };
+    /// Expects of a null loader: it is asked for nothing but is_there().
+    explicit load_source(any_loader<K, V>* loader) noexcept
+        : loader_(loader), calls_(&own_calls), blocks_(loader != nullptr && loader->blocks()), is_own_(true) {}
+    template <class L>
+    [[nodiscard]] static load_source of_call(L& loader) noexcept {
+        return load_source(std::addressof(loader), &calls_of<L>, detail::blocks<L, K, V>);
     }
+
+    [[nodiscard]] bool is_there() const noexcept { return loader_ != nullptr; }
+    [[nodiscard]] bool is_own() const noexcept { return is_own_; }
+    [[nodiscard]] bool blocks() const noexcept { return blocks_; }
+
+    /// Throws: what the loader throws before it has an answer; the ticket may then be used up.
+    void call(const K& key, load_ticket<V>&& ticket) const { calls_->call(loader_, key, std::move(ticket)); }
+    /// Effects: the loader goes into the record, to be called by its `job` on another thread. Throws: std::bad_alloc.
+    void pack(record& into) const { calls_->pack(loader_, into); }
 
 private:
-    [[nodiscard]] any_loader<K, V>& checked() const noexcept {
-        PLATEAU_EXPECTS(loader_ != nullptr, "a loading_cache without a loader was asked to load: pass one after the "
-                                            "options, or call get_or_load");
-        return *loader_;
+    load_source(void* loader, const calls* how, bool blocks) noexcept
+        : loader_(loader), calls_(how), blocks_(blocks), is_own_(false) {}
+
+    static void call_own(void* loader, const K& key, load_ticket<V>&& ticket) {
+        static_cast<any_loader<K, V>*>(loader)->call(key, std::move(ticket));
     }
-
-    any_loader<K, V>* loader_;
-};
-
-/// A loader that came with the call. It is the caller's until it is called elsewhere.
-template <class K, class V, class L>
-class call_source {
-public:
-    static constexpr bool is_own = false;
-
-    explicit call_source(L& loader) noexcept : loader_(std::addressof(loader)) {}
-
-    [[nodiscard]] static constexpr bool blocks() noexcept { return detail::blocks<L, K, V>; }
-    void call(const K& key, load_ticket<V>&& ticket) {
-        call_loader<V>(*loader_, std::move(*loader_), key, std::move(ticket));
+    static void pack_own(void* loader, record& into) {
+        std::construct_at(reinterpret_cast<any_loader<K, V>**>(into.job_room), static_cast<any_loader<K, V>*>(loader));
+        into.job = [](record& at) noexcept {
+            any_loader<K, V>* const own = *std::launder(reinterpret_cast<any_loader<K, V>**>(at.job_room));
+            Core::of(at).run(at, load_source(own));
+        };
     }
+    static constexpr calls own_calls{&call_own, &pack_own};
 
-    template <class Core, class Record>
-    void pack(Record& record) {
-        if constexpr (sizeof(L) <= sizeof record.job_room && alignof(L) <= alignof(void*) &&
-                      std::is_nothrow_move_constructible_v<L>) {
-            std::construct_at(reinterpret_cast<L*>(record.job_room), std::move(*loader_));
-            record.job = [](Record& at) noexcept {
-                L* const there = std::launder(reinterpret_cast<L*>(at.job_room));
-                L own(std::move(*there));
-                std::destroy_at(there);
-                call_source source(own);
-                Core::of(at).run(at, source);
+    template <class L>
+    static constexpr bool fits_record = sizeof(L) <= sizeof(record::job_room) &&
+                                        alignof(L) <= alignof(void*) && std::is_nothrow_move_constructible_v<L>;
+    template <class L>
+    static void call_it(void* loader, const K& key, load_ticket<V>&& ticket) {
+        L& own = *static_cast<L*>(loader);
+        call_loader<V>(own, std::move(own), key, std::move(ticket));
+    }
+    template <class L>
+    static void pack_it(void* loader, record& into) {
+        L& own = *static_cast<L*>(loader);
+        if constexpr (fits_record<L>) {
+            std::construct_at(reinterpret_cast<L*>(into.job_room), std::move(own));
+            into.job = [](record& at) noexcept {
+                L* const packed = std::launder(reinterpret_cast<L*>(at.job_room));
+                L moved(std::move(*packed));
+                std::destroy_at(packed);
+                Core::of(at).run(at, of_call(moved));
             };
         } else {
-            auto made = std::make_unique<L>(std::move(*loader_));
-            std::construct_at(reinterpret_cast<L**>(record.job_room), made.release());
-            record.job = [](Record& at) noexcept {
-                const std::unique_ptr<L> own(*std::launder(reinterpret_cast<L**>(at.job_room)));
-                call_source source(*own);
-                Core::of(at).run(at, source);
+            auto box = std::make_unique<L>(std::move(own));
+            std::construct_at(reinterpret_cast<L**>(into.job_room), box.release());
+            into.job = [](record& at) noexcept {
+                const std::unique_ptr<L> packed(*std::launder(reinterpret_cast<L**>(at.job_room)));
+                Core::of(at).run(at, of_call(*packed));
             };
         }
     }
+    template <class L>
+    static constexpr calls calls_of{&call_it<L>, &pack_it<L>};
 
-private:
-    L* loader_;
+    void* loader_;
+    const calls* calls_;
+    bool blocks_;
+    bool is_own_;
 };
 
 }

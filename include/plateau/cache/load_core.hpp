@@ -53,6 +53,15 @@ template <class Options>
     else return time_to_live_of(options.cache);
 }
 
+/// Whether entries have deadlines by these options.
+template <class Options>
+[[nodiscard]] constexpr bool has_times(const Options& options) noexcept {
+    if constexpr (requires { options.time_to_idle; })
+        return options.time_to_live != forever || options.time_to_idle != forever;
+    else if constexpr (requires { options.time_to_live; }) return options.time_to_live != forever;
+    else return has_times(options.cache);
+}
+
 template <class Policies, class Part>
 inline constexpr bool is_policy_part =
     is_one_of<Part, typename Policies::hash, typename Policies::equal, typename Policies::weigher,
@@ -85,9 +94,7 @@ public:
     using record = typename table_type::record;
     using result_type = load_result<mapped_type>;
     using verb = load_verb<load_core>;
-    using own_source_type = own_source<key_type, mapped_type>;
-    template <class L>
-    using call_source_type = call_source<key_type, mapped_type, L>;
+    using source = load_source<load_core>;
 
 private:
     using K = key_type;
@@ -123,7 +130,8 @@ public:
           inner_(make_inner(chosen.cache, std::forward<Parts>(parts)...)),
           loader_(make_loader(std::forward<Parts>(parts)...)),
           where_(make_executor(std::forward<Parts>(parts)...)),
-          table_(chosen.max_loads, chosen.max_waiters, copied_part<allocator_type>(parts...), this) {
+          table_(chosen.max_loads, chosen.max_waiters, copied_part<allocator_type>(parts...), this),
+          timed_(has_times(chosen.cache)) {
         if (chosen.absent_for > duration::zero()) make_absent(copied_part<allocator_type>(parts...));
     }
     load_core(const load_core&) = delete;
@@ -137,6 +145,11 @@ public:
     [[nodiscard]] cache_type& inner() noexcept { return inner_; }
     [[nodiscard]] const cache_type& inner() const noexcept { return inner_; }
     [[nodiscard]] time_point now() const noexcept { return (*clock_).now(); }
+    /// The same for a look-up, which needs no clock while no entry has a deadline.
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE time_point moment_to_look() const noexcept {
+        // Relaxed: who does not see the first deadline yet could as well have come before it was set.
+        return timed_.load(std::memory_order_relaxed) ? now() : (time_point::min)();
+    }
 
     // ---- look up
 
@@ -144,21 +157,18 @@ public:
     template <class Q>
     [[nodiscard]] PLATEAU_ALWAYS_INLINE sight look(const Q& key, time_point moment, result_type& out,
                                                    bool settling = false) {
-        sight seen = sight::none;
-        layer_access::look(inner_, key, moment, [&](const V& value, const note_type& note) {
-            const sight found = static_cast<const load_note&>(note).at(moment);
-            if (found != sight::failing || settling) access::set(out, value, found != sight::fresh);
-            seen = found;
-        });
-        return seen;
+        finding found{out, moment, sight::none, settling};
+        layer_access::look(inner_, key, moment,
+                           [&found](const V& value, const note_type& note) { found(value, note); });
+        return found.seen;
     }
 
     /// A thread asks. Throws: what a copy, the hash or equality throws, and nothing of the load's.
-    template <class Q, class Source, stoppable_token Token>
-    PLATEAU_COLD void load(const Q& key, sight seen, Source source, const Token& stop, patience_limit limit,
+    template <class Q, stoppable_token Token>
+    PLATEAU_COLD void load(const Q& key, sight seen, const source& from, const Token& stop, patience_limit limit,
                            load_manner how, result_type& out) {
         held_verb wait(*this);
-        if (start(key, seen, source, how, stop.stop_requested(), out, wait.on)) return;
+        if (start(key, seen, from, how, stop.stop_requested(), out, wait.on)) return;
         if (!how.waits) return settle(key, out);
         if (record* const at = wait.on.target(); at->at() == flight_phase::loading) {
             const typename table_type::sleeper circle(table_, *at);
@@ -176,22 +186,20 @@ public:
     }
 
     /// A coroutine asks. Returns: the answer, or nothing where `on` waits for it.
-    template <class Loader>
-    [[nodiscard]] std::optional<result_type> begin_async(const K& key, Loader& loader, verb& on) {
+    [[nodiscard]] std::optional<result_type> begin_async(const K& key, const source& from, verb& on) {
         result_type out(load_reason::timed_out);
         const sight seen = look(key, now(), out);
         if (seen == sight::fresh) return out;
-        auto source = source_of(loader);
-        if (start(key, seen, source, {.may_leave = true, .blocks = false}, false, out, on)) return out;
+        if (start(key, seen, from, {.may_leave = true, .blocks = false}, false, out, on)) return out;
         return std::nullopt;
     }
     /// A callback asks. Returns: what it waits with.
-    template <class Q, class Source>
-    [[nodiscard]] verb begin_then(const Q& key, Source source) {
+    template <class Q>
+    [[nodiscard]] verb begin_then(const Q& key, const source& from) {
         result_type out(load_reason::timed_out);
         const sight seen = look(key, now(), out);
         verb on(*this);
-        if (seen != sight::fresh && !start(key, seen, source, {.may_leave = true, .blocks = false}, false, out, on))
+        if (seen != sight::fresh && !start(key, seen, from, {.may_leave = true, .blocks = false}, false, out, on))
             return on;
         return carried(std::move(out));
     }
@@ -289,13 +297,12 @@ public:
     [[nodiscard]] static load_core& of(record& one) noexcept { return *static_cast<load_core*>(one.owner); }
 
     /// Runs a load as far as this thread does.
-    template <class Source>
-    void run(record& one, Source& source) noexcept {
+    void run(record& one, const source& from) noexcept {
         table_.hold(one);
         table_type::run_here(one);
         load_ticket<V> ticket(one);
         std::exception_ptr why = caught([&] {
-            if (!bring_from_far(one, ticket)) source.call(std::as_const(one.key), std::move(ticket));
+            if (!bring_from_far(one, ticket)) from.call(std::as_const(one.key), std::move(ticket));
         });
         table_type::run_no_more(one);
         if (ticket) ticket.fail(std::move(why));
@@ -333,11 +340,24 @@ public:
         table_.check_invariants();
     }
 
-    [[nodiscard]] own_source_type own_loader() const noexcept { return own_source_type(loader_.get()); }
+    [[nodiscard]] source own_loader() const noexcept { return source(loader_.get()); }
 
 private:
     template <class T>
     using atomic = typename sync::template atomic<T>;
+
+    /// Takes what a look-up has found, under the lock of its shard.
+    struct finding {
+        result_type& out;
+        time_point moment;
+        sight seen;
+        bool settling;
+        PLATEAU_ALWAYS_INLINE void operator()(const V& value, const load_note& note) {
+            const sight found = note.at(moment);
+            if (found != sight::failing || settling) access::set(out, value, found != sight::fresh);
+            seen = found;
+        }
+    };
 
     /// A wait of this thread: its reference goes when it ends in any way.
     struct held_verb {
@@ -357,24 +377,22 @@ private:
         note_type note;
     };
 
-    template <class L>
-    [[nodiscard]] auto source_of(L& loader) noexcept {
-        if constexpr (std::is_same_v<L, own_source_type>) return loader;
-        else return call_source_type<L>(loader);
-    }
-
     // ---- begin
 
     /// What `look` has not answered is answered here, or waited for. True: `out` is the answer. False: `on` waits.
-    template <class Q, class Source>
-    bool start(const Q& key, sight seen, Source& source, load_manner how, bool stopped, result_type& out, verb& on) {
+    template <class Q>
+    bool start(const Q& key, sight seen, const source& from, load_manner how, bool stopped, result_type& out,
+               verb& on) {
+        PLATEAU_EXPECTS(from.is_there(),
+                        "a loading_cache without a loader was asked to load: pass one after the options, or call "
+                        "get_or_load");
         const key_for<Q> query(key);
         if (!query.possible()) {
             out = load_reason::absent;
             return true;
         }
         if (seen == sight::stale) {
-            static_cast<void>(caught([&] { revalidate(key, query.view(), source, how, out); }));
+            static_cast<void>(caught([&] { revalidate(key, query.view(), from, how, out); }));
             if (out.stale()) count(stale_served_);
             return true;
         }
@@ -383,7 +401,7 @@ private:
             count(absent_served_);
             return true;
         }
-        const load_place place = place_of(source, how);
+        const load_place place = place_of(from, how);
         if (stopped || place == load_place::nowhere) {
             if (stopped) out = load_reason::cancelled;
             else settle(key, out);
@@ -396,21 +414,21 @@ private:
             return true;
         }
         on = verb(*this, *entered.at, !entered.leads);
-        if (entered.leads) lead(*entered.at, source, place);
+        if (entered.leads) lead(*entered.at, from, place);
         return false;
     }
 
     /// A value is handed out that is past its time: one caller sees to it that it is loaded anew.
-    template <class Q, class View, class Source>
-    void revalidate(const Q& key, const View& view, Source& source, load_manner how, result_type& out) {
-        const load_place place = place_of_refresh(source, how);
+    template <class Q, class View>
+    void revalidate(const Q& key, const View& view, const source& from, load_manner how, result_type& out) {
+        const load_place place = place_of_refresh(from, how);
         if (place == load_place::nowhere) return;
         const auto entered = enter(key, view);
         if (entered.at == nullptr) return;
         held_verb wait(*this);
         wait.on = verb(*this, *entered.at, !entered.leads);
         if (!entered.leads) return;
-        lead(*entered.at, source, place);
+        lead(*entered.at, from, place);
         const flight_phase at = entered.at->at();
         if (at == flight_phase::value || at == flight_phase::absent) out = outcome(*entered.at);
     }
@@ -423,31 +441,28 @@ private:
         return table_.join_or_begin(hash_of(view), view, equal_, moment, overdue,
                                     [&](K* place) { std::construct_at(place, key); });
     }
-    template <class Source>
-    [[nodiscard]] load_place place_of(const Source& source, load_manner how) const noexcept {
-        if (!source.blocks()) return load_place::here;
-        if (!how.waits) return where_ && Source::is_own ? load_place::there : load_place::nowhere;
+    [[nodiscard]] load_place place_of(const source& from, load_manner how) const noexcept {
+        if (!from.blocks()) return load_place::here;
+        if (!how.waits) return where_ && from.is_own() ? load_place::there : load_place::nowhere;
         if (!where_ || !how.may_leave) return load_place::here;
         return how.blocks && where_->runs_here() ? load_place::here : load_place::there;
     }
     /// A loader that came with a call is called by its caller only: nobody waits while it is away.
-    template <class Source>
-    [[nodiscard]] load_place place_of_refresh(const Source& source, load_manner how) const noexcept {
-        if (!source.blocks()) return load_place::here;
-        if (Source::is_own && where_) return load_place::there;
+    [[nodiscard]] load_place place_of_refresh(const source& from, load_manner how) const noexcept {
+        if (!from.blocks()) return load_place::here;
+        if (from.is_own() && where_) return load_place::there;
         return how.waits ? load_place::here : load_place::nowhere;
     }
 
     /// Begins what this call is to load. Expects: it is linked, and the caller has a reference.
-    template <class Source>
-    void lead(record& one, Source& source, load_place place) noexcept {
+    void lead(record& one, const source& from, load_place place) noexcept {
         one.end = &endings;
         bool there = false;
         // Between the look-up and the beginning another load may have ended.
         if (auto why = caught([&] { there = was_stored(one); })) return fail(one, std::move(why));
         if (there) return table_.finish(one, flight_phase::value);
-        if (place == load_place::here) return run(one, source);
-        if (auto why = caught([&] { source.template pack<load_core>(one); })) return fail(one, std::move(why));
+        if (place == load_place::here) return run(one, from);
+        if (auto why = caught([&] { from.pack(one); })) return fail(one, std::move(why));
         one.queued.store(true, std::memory_order_release);
         where_->post(work(&run_job, one));
     }
@@ -569,13 +584,14 @@ private:
 
     /// How long a value is kept, and when it becomes stale meanwhile.
     [[nodiscard]] lifetime lifetime_of(std::optional<duration> time_to_live, std::optional<duration> revalidate,
-                                       std::optional<duration> on_error) const noexcept {
+                                       std::optional<duration> on_error) noexcept {
         const auto positive = [](duration length) { return length > duration::zero() ? length : duration::zero(); };
         const duration fresh = time_to_live.value_or(time_to_live_);
         const duration again = positive(revalidate.value_or(options_.stale_while_revalidate));
         const duration error = positive(on_error.value_or(options_.stale_if_error));
         const duration window = again > error ? again : error;
         lifetime life{fresh, fresh, note_type{}};
+        if (fresh != forever) timed_.store(true, std::memory_order_relaxed);
         if (fresh == forever || window == duration::zero()) return life;
         life.hard = duration(saturating_add(positive(fresh).count(), window.count()));
         static_cast<load_note&>(life.note) = load_note(saturating_add(now(), positive(fresh)), again);
@@ -668,6 +684,7 @@ private:
     const std::optional<executor_ref> where_;
     wait_list<sync> nobody_;
     mutable table_type table_;  // looking into it takes its mutexes
+    atomic<bool> timed_;        // an entry may have a deadline
     atomic<std::uint64_t> loads_{0};
     atomic<std::uint64_t> loads_absent_{0};
     atomic<std::uint64_t> load_failures_{0};

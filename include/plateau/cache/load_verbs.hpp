@@ -15,6 +15,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 PLATEAU_NAMESPACE_BEGIN
@@ -126,7 +127,7 @@ public:
         if (begun_) return wait_.attempt();
         begun_ = true;
         std::optional<result_type> now;
-        if (auto why = caught([&] { now = core_->begin_async(key_, loader_, wait_); }))
+        if (auto why = caught([&] { now = core_->begin_async(key_, source(), wait_); }))
             return load_result_access<typename Core::mapped_type>::failed(std::move(why));
         if (now) return now;
         return wait_.attempt();
@@ -140,6 +141,11 @@ public:
     void hand_on(node& own) noexcept { wait_.hand_on(own); }
 
 private:
+    [[nodiscard]] auto source() noexcept {
+        if constexpr (std::is_same_v<Loader, typename Core::source>) return loader_;
+        else return Core::source::of_call(loader_);
+    }
+
     typename Core::key_type key_;
     Loader loader_;
     Core* core_;

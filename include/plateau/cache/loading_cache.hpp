@@ -78,9 +78,7 @@ class loading_cache {
                   "concurrent_lru_cache, not on lru_cache");
     using core_type = detail::load_core<C>;
     using sync = typename core_type::sync;
-    using own_source = typename core_type::own_source_type;
-    template <class L>
-    using call_source = typename core_type::template call_source_type<L>;
+    using source = typename core_type::source;
 
 public:
     using key_type = typename C::key_type;
@@ -109,20 +107,20 @@ public:
     /// has an executor, or a loader that answers later, and the answer is timed_out.
     template <class Q>
     [[nodiscard]] result_type try_get(const Q& key) {
-        return find(key, own_source_of_this(), never_stop_token{}, {}, {.waits = false});
+        return find(key, never_stop_token{}, {}, {.waits = false});
     }
     template <class Q, stoppable_token Token = never_stop_token>
     [[nodiscard]] PLATEAU_ALWAYS_INLINE result_type get(const Q& key, const Token& stop = {}) {
-        return find(key, own_source_of_this(), stop, {}, {.may_leave = stop.stop_possible()});
+        return find(key, stop, {}, {.may_leave = stop.stop_possible()});
     }
     template <class Q, stoppable_token Token = never_stop_token>
     [[nodiscard]] result_type get_for(const Q& key, duration length, const Token& stop = {}) {
-        return find(key, own_source_of_this(), stop, detail::patience_limit(length),
+        return find(key, stop, detail::patience_limit(length),
                     {.may_leave = length != forever || stop.stop_possible()});
     }
     template <class Q, stoppable_token Token = never_stop_token>
     [[nodiscard]] result_type get_until(const Q& key, time_point until, const Token& stop = {}) {
-        return find(key, own_source_of_this(), stop, detail::patience_limit(until), {.may_leave = true});
+        return find(key, stop, detail::patience_limit(until), {.may_leave = true});
     }
     /// For a callback `f(load_result<V>) noexcept`. Deadlines are kept by whoever calls `expire`.
     /// Throws: what hashing, equality and copying throw; then the waiter is not armed.
@@ -133,7 +131,7 @@ public:
     /// For a coroutine, on `where`.
     template <class Q>
     [[nodiscard]] auto async_get(Q&& key, executor_ref where) {
-        return awaitable<own_source>(std::forward<Q>(key), core_.own_loader(), where);
+        return awaitable<source>(std::forward<Q>(key), core_.own_loader(), where);
     }
 
     // ---- get, by a loader of the caller's
@@ -155,7 +153,7 @@ public:
     void get_or_load_then(waiter<F, sync>& node, const Q& key, L&& loader, executor_ref where = inline_here) {
         check_loader<L>();
         std::decay_t<L> own(std::forward<L>(loader));
-        detail::wait_then(node, core_.begin_then(key, call_source<std::decay_t<L>>(own)), where);
+        detail::wait_then(node, core_.begin_then(key, source::of_call(own)), where);
     }
     template <class Q, class L>
     [[nodiscard]] auto async_get_or_load(Q&& key, L&& loader, executor_ref where) {
@@ -235,15 +233,13 @@ private:
                       "plateau: a loader is called with (const K&) and returns V, std::optional<V>, plateau::loaded<V> "
                       "or an awaitable of one of these; or it is called with (const K&, plateau::load_ticket<V>)");
     }
-    [[nodiscard]] own_source own_source_of_this() const noexcept { return core_.own_loader(); }
-
-    template <class Q, class Source, class Token>
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE result_type find(const Q& key, Source source, const Token& stop,
-                                                         detail::patience_limit limit, detail::load_manner how) {
+    template <class Q, class Token>
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE result_type find(const Q& key, const Token& stop, detail::patience_limit limit,
+                                                         detail::load_manner how) {
         result_type out(load_reason::timed_out);
-        const detail::sight seen = core_.look(key, core_.now(), out);
+        const detail::sight seen = core_.look(key, core_.moment_to_look(), out);
         if (seen != detail::sight::fresh) [[unlikely]] {
-            core_.load(key, seen, source, stop, limit, how, out);
+            core_.load(key, seen, core_.own_loader(), stop, limit, how, out);
             detail::throw_error(out);
         }
         return out;
@@ -253,10 +249,10 @@ private:
                                            detail::load_manner how) {
         check_loader<L>();
         result_type out(load_reason::timed_out);
-        const detail::sight seen = core_.look(key, core_.now(), out);
+        const detail::sight seen = core_.look(key, core_.moment_to_look(), out);
         if (seen != detail::sight::fresh) [[unlikely]] {
             std::decay_t<L> own(std::forward<L>(loader));
-            core_.load(key, seen, call_source<std::decay_t<L>>(own), stop, limit, how, out);
+            core_.load(key, seen, source::of_call(own), stop, limit, how, out);
             detail::throw_error(out);
         }
         return out;
