@@ -33,6 +33,13 @@ TEST_CASE("what was loaded before a change of its key does not come back after i
     explore_all_modes(room, large("refresh: put"), change_meets_refresh<shipped, change::put>);
 }
 
+TEST_CASE("who asks after a change is not given what a load found in the cache before it", "[cache][explore]") {
+    explore_one_mode(room, {.name = "load: stored, erase", .stale = 0},
+                     change_meets_what_was_stored<shipped, change::erase>);
+    explore_one_mode(room, {.name = "load: stored, clear", .stale = 0},
+                     change_meets_what_was_stored<shipped, change::clear>);
+}
+
 TEST_CASE("a callback that waits for a load meets its end in every way", "[cache][explore]") {
     explore_all_modes(room, medium("load callback: store, cancel"), callback_meets<shipped, store | cancel>);
     explore_all_modes(room, medium("load callback: store, destroy"), callback_meets<shipped, store | destroy>);

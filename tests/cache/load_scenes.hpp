@@ -155,6 +155,26 @@ void change_meets_load(scene& s) {
     all.check_idle(s);
 }
 
+/// The same where the old value is in the cache by the time that the load has begun.
+template <class Policies, change How>
+void change_meets_what_was_stored(scene& s) {
+    setting<Policies> all(small<Policies>());
+    origin from;
+    s.thread("loads", [&] { static_cast<void>(all->get_or_load(1, from.loader())); });
+    s.thread("changes", [&] {
+        all->put(1, boxed(1));
+        from.has.store(2);
+        if constexpr (How == change::erase) static_cast<void>(all->erase(1));
+        if constexpr (How == change::clear) all->clear();
+        const auto got = all->get_or_load(1, from.loader());
+        explore_check(got && got->number() == 2, "who asks after a change does not get what was there before it");
+    });
+    s.run();
+    const int kept = all.at(1);
+    s.check(kept == 0 || kept == 2, "what was loaded before a change does not come back after it");
+    all.check_idle(s);
+}
+
 /// A value that the origin does not have is put while the key is loaded: it is not lost to the load.
 template <class Policies>
 void put_is_not_overwritten(scene& s) {

@@ -231,19 +231,23 @@ public:
                                      return true;
                                  });
     }
+    /// The loads are marked ahead of the change and after it, as `revocation` says.
     template <class Q>
     bool erase(const Q& key) {
         const key_for<Q> query(key);
         if (!query.possible()) return false;
-        table_.revoke(hash_of(query.view()));
+        const std::uint64_t hash = hash_of(query.view());
+        table_.revoke(hash);
         const bool erased = inner_.erase(key);
         if (absent_) absent_->erase(query.view());
+        table_.revoke(hash);
         return erased;
     }
-    /// Ahead of a change of entries that are not named.
-    void revoke_all() noexcept {
-        table_.revoke_all();
-        if (absent_) absent_->clear();
+    /// A change of entries that are not named, or not by their keys.
+    template <class F>
+    decltype(auto) change_all(F&& change) {
+        const revocation around(*this);
+        return change(inner_);
     }
     std::size_t purge(std::size_t budget) {
         const std::size_t purged = inner_.purge_expired(budget);
@@ -345,6 +349,20 @@ public:
 private:
     template <class T>
     using atomic = typename sync::template atomic<T>;
+
+    /// Marks every load, ahead of a change and after it: ahead, so that what was loaded before does not come after it;
+    /// after it, so that nobody joins a load that began meanwhile and found in the cache what then went.
+    struct revocation {
+        explicit revocation(load_core& owner) noexcept : core(owner) {
+            core.table_.revoke_all();
+            if (core.absent_) core.absent_->clear();
+        }
+        revocation(const revocation&) = delete;
+        revocation& operator=(const revocation&) = delete;
+        ~revocation() { core.table_.revoke_all(); }
+
+        load_core& core;
+    };
 
     /// Takes what a look-up has found, under the lock of its shard.
     struct finding {

@@ -189,20 +189,17 @@ public:
     }
     template <class F>
     std::size_t erase_if(F&& chosen, std::size_t budget = unlimited) {
-        core_.revoke_all();
-        return core_.inner().erase_if(std::forward<F>(chosen), budget);
+        return core_.change_all([&](inner_type& inner) { return inner.erase_if(std::forward<F>(chosen), budget); });
     }
     template <class Tag>
     bool invalidate_tag(const Tag& tag) noexcept requires requires(inner_type& inner) {
         inner.invalidate_tag(tag);
     }
     {
-        core_.revoke_all();
-        return core_.inner().invalidate_tag(tag);
+        return core_.change_all([&](inner_type& inner) { return inner.invalidate_tag(tag); });
     }
     void clear() noexcept {
-        core_.revoke_all();
-        core_.inner().clear();
+        core_.change_all([](inner_type& inner) { inner.clear(); });
     }
 
     // ---- bounds, time
