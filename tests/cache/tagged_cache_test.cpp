@@ -160,3 +160,54 @@ TEST_CASE("a shared cache with tags hands out text by its parts, and tells what 
     pages.clear();
     pages.check_invariants();
 }
+
+TEST_CASE("what is pinned outlives its tag and its tagged cache", "[cache][unit]") {
+    using pages_type = plateau::tagged_cache<plateau::concurrent_cache<int, std::string>>;
+    auto pages = std::make_unique<pages_type>(pages_type::options{.cache = {.max_entries = 4}});
+    pages->put(1, "a page of some length, on the heap", {.tags = {"tag"}});
+    pages->put(2, "another page of some length, on the heap", {.tags = {"tag"}});
+    const auto invalidated = pages->pin(1);
+    pages->invalidate_tag("tag");
+    CHECK(pages->purge_expired() == 2);
+    pages->put(3, "a third page of some length, on the heap", {.tags = {"tag"}});
+    const auto live = pages->pin(3);
+    pages.reset();
+    CHECK(*invalidated == "a page of some length, on the heap");
+    CHECK(*live == "a third page of some length, on the heap");
+}
+
+namespace {
+
+struct layer_note {
+    int number = 0;
+};
+using noted_policies = plateau::detail::noted<plateau::cache_policies, layer_note>;
+
+}  // namespace
+
+TEST_CASE("a layer in front of a tagged cache keeps its own note beside the tags", "[cache][unit]") {
+    using access = plateau::detail::layer_access;
+    plateau::tagged_cache<plateau::lru_cache<int, int, noted_policies>> cache({.cache = {.max_entries = 4}});
+    const auto always = []() noexcept { return true; };
+    noted_policies::note note;
+    note.number = 7;
+    const auto number = [&](int key) {
+        int found = 0;
+        access::look(cache, key, access::now(cache),
+                     [&](int, const noted_policies::note& seen) { found = seen.number; });
+        return found;
+    };
+    CHECK(access::put(cache, 1, 10, plateau::put_options{}, note, always));
+    CHECK(number(1) == 7);
+    CHECK_FALSE(access::put(cache, 1, 11, plateau::put_options{}, note, []() noexcept { return false; }));
+    CHECK(cache.get(1) == 10);
+    CHECK(cache.put(1, 12, {.tags = {"tag"}}));
+    CHECK(number(1) == 0);
+    CHECK_FALSE(access::erase_if_note(cache, 1, [](const layer_note& seen) { return seen.number == 7; }));
+    CHECK(cache.invalidate_tag("tag"));
+    CHECK_FALSE(access::erase_if_note(cache, 1, [](const layer_note&) { return true; }));
+    CHECK(cache.size() == 0);
+    access::tell_rejected(cache, 1, 13);
+    CHECK(cache.stats().discards == 1);
+    cache.check_invariants();
+}

@@ -60,10 +60,10 @@ private:
 ///
 /// An epoch counts what happens here. An entry carries the epoch at which it was stored, its stamp, and the numbers of
 /// its tags' records; it is over when one of them was invalidated at a later epoch. A record is of one name, which it
-/// knows by a fingerprint of 64 bits. When all records are taken, a new name gets the one that was longest not
-/// stored with. Entries of the former name still refer to it; they are told by their stamps, older than the
-/// `assigned` epoch of the record, and from then on stand for their family: one of up to 256, by the fingerprint.
-/// Whoever invalidates a name that has no record, or that had none for a while, invalidates what its family stands for.
+/// knows by a fingerprint of 64 bits. When all records are taken, a new name gets the one that was longest not stored
+/// with. Entries of the former name still refer to it; they are told by their stamps, older than the `assigned` epoch
+/// of the record, and from then on stand for their family: one of up to 256, by the fingerprint. Whoever invalidates a
+/// name that has no record, or that had none for a while, invalidates what stands for its family.
 ///
 /// Invariants
 /// I1  an entry that carries a name, stored with a stamp below the epoch at which that name was invalidated, is over
