@@ -121,16 +121,17 @@ TEST_CASE("a dump is the bytes that its format says", "[cache][unit]") {
     CHECK(hex.substr(40, 40) == "0000000000000000"
                                 "0000000000000000"
                                 "00000000");
-    CHECK(hex.substr(88, 24) == "0c000000"
-                                "0500000000000000");
-    CHECK(hex.substr(120, 24) == "0201"
+    CHECK(hex.substr(88, 40) == "0c000000"
+                                "0500000000000000"
+                                "ffffffffffffff7f");
+    CHECK(hex.substr(136, 24) == "0201"
                                  "0200000000000000"
                                  "6162");
-    CHECK(hex.substr(152, 24) == "ffffffff"
-                                 "0100000000000000");
-    CHECK(hex.size() == 184);
-
-    CHECK(crc32c::extend(0, file) == 0x58b308aeU);
+    CHECK(hex.substr(168, 40) == "ffffffff"
+                                 "0100000000000000"
+                                 "0000000000000000");
+    CHECK(hex.size() == 216);
+    CHECK(crc32c::extend(0, file) == 0x93d4bb9cU);
 }
 
 TEST_CASE("what was written is read back, of every known shape", "[cache][model]") {
