@@ -73,14 +73,6 @@ public:
         return is_over(slab_.timer(slot).deadline, tick > now_tick_ ? tick : now_tick_);
     }
 
-    /// Until its deadline: not less than a tick, or forever. Expects: any().
-    [[nodiscard]] duration left(std::uint32_t slot, time_point now) const noexcept {
-        const std::uint32_t deadline = slab_.timer(slot).deadline;
-        if (deadline == timer_cell::never) return forever;
-        const duration until = moment_of(deadline) - now;
-        return until < Policies::tick ? Policies::tick : until;
-    }
-
     /// Effects: from now on entries may have deadlines. Throws: what the allocator throws; then nothing has changed.
     void require() {
         if (any()) return;
@@ -122,11 +114,11 @@ public:
 
     /// Returns: the time from `now`, or from the latest time seen, to the end of a live entry. Expects: any().
     [[nodiscard]] duration left(std::uint32_t slot, time_point now) const noexcept {
-        const std::uint32_t deadline = slab_.timer(slot).deadline;
-        if (deadline == timer_cell::never) return forever;
-        const std::uint64_t since = since_start(now);
-        const auto end = saturating_mul(base_ + deadline, static_cast<std::uint64_t>(Policies::tick.count()));
-        return duration(capped(end - (since > last_ ? since : last_)));
+        return until(slab_.timer(slot).deadline, now);
+    }
+    /// The same as if it were used until then. Expects: any().
+    [[nodiscard]] duration left_in_use(std::uint32_t slot, time_point now) const noexcept {
+        return until(idles_ ? slab_.fixed_deadline(slot) : slab_.timer(slot).deadline, now);
     }
 
     /// Returns: when turn() next has something to do, not later than the first deadline; none without deadlines.
@@ -142,6 +134,12 @@ public:
     }
 
 private:
+    [[nodiscard]] duration until(std::uint32_t deadline, time_point now) const noexcept {
+        if (deadline == timer_cell::never) return forever;
+        const std::uint64_t since = since_start(now);
+        const auto end = saturating_mul(base_ + deadline, static_cast<std::uint64_t>(Policies::tick.count()));
+        return duration(capped(end - (since > last_ ? since : last_)));
+    }
     [[nodiscard]] auto cells() noexcept {
         return [this](std::uint32_t slot) -> timer_cell& { return slab_.timer(slot); };
     }
