@@ -247,9 +247,9 @@ public:
         format::write(bytes, {plateau::detail::layout_of<V>(plateau::detail::layout_of<K>()), 0, written_at}, sum_);
         add(bytes);
     }
-    forged_file& frame(std::uint32_t size, std::int64_t remaining) {
+    forged_file& frame(std::uint32_t size, std::int64_t to_live, std::int64_t to_idle = INT64_MAX) {
         std::byte bytes[format::frame_bytes];
-        format::write(bytes, {size, remaining}, sum_);
+        format::write(bytes, {size, to_live, to_idle}, sum_);
         return add(bytes);
     }
     forged_file& payload(std::span<const std::byte> bytes) {
@@ -259,14 +259,16 @@ public:
         sum_.seal(seal);
         return add(seal);
     }
-    forged_file& raw(std::span<const std::byte> bytes, std::int64_t remaining = INT64_MAX) {
+    forged_file& raw(std::span<const std::byte> bytes, std::int64_t to_live = INT64_MAX,
+                     std::int64_t to_idle = INT64_MAX) {
         ++entries_;
-        return frame(static_cast<std::uint32_t>(bytes.size()), remaining).payload(bytes);
+        return frame(static_cast<std::uint32_t>(bytes.size()), to_live, to_idle).payload(bytes);
     }
-    forged_file& entry(const K& key, const V& value, std::int64_t remaining = INT64_MAX) {
+    forged_file& entry(const K& key, const V& value, std::int64_t to_live = INT64_MAX,
+                       std::int64_t to_idle = INT64_MAX) {
         plateau::detail::byte_buffer buffer;
         plateau::dump_writer(buffer).put(key, value);
-        return raw(buffer.bytes(), remaining);
+        return raw(buffer.bytes(), to_live, to_idle);
     }
     forged_file& end() { return frame(format::end_mark, entries_); }
     [[nodiscard]] file_bytes& bytes() noexcept { return bytes_; }
@@ -305,27 +307,29 @@ void the_time_away_is_taken_off(shared_check& check) {
     using namespace std::chrono_literals;
     forged_file<int, int> file(std::chrono::nanoseconds(100h).count());
     file.entry(1, 1, std::chrono::nanoseconds(10s).count()).entry(2, 2, std::chrono::nanoseconds(5s).count());
-    file.entry(3, 3).entry(4, 4, 0).entry(5, 5, -1).entry(6, 6, INT64_MIN).entry(7, 7, INT64_MAX - 1).end();
+    file.entry(3, 3).entry(4, 4, 0).entry(5, 5, -1).entry(6, 6, INT64_MIN).entry(7, 7, INT64_MAX - 1);
+    const std::int64_t four = std::chrono::nanoseconds(4s).count();
+    file.entry(8, 8, INT64_MAX, four).entry(9, 9, std::chrono::nanoseconds(9s).count(), four).entry(10, 10, 5, 0).end();
     const auto left_at = [&](std::chrono::system_clock::duration now, plateau::duration most = plateau::forever) {
         plateau::warm_up_options options;
         options.now = test_epoch + now;
         options.max_time_to_live = most;
         const auto back = read_dump<int, int>(reads<Source>(file.bytes()), options);
         check.expect(static_cast<bool>(back.result), "the file is read to its end");
-        check.equal(back.result.entries() + back.result.skipped(), 7U, "the entries in the file");
+        check.equal(back.result.entries() + back.result.skipped(), 10U, "the entries in the file");
         std::map<int, plateau::duration> left;
         for (const auto& entry : back.entries) left[entry.key] = entry.left;
         return left;
     };
     using expected = std::map<int, plateau::duration>;
     const plateau::duration longest = plateau::forever - 1ns;
-    check.expect(left_at(100h) == expected{{1, 10s}, {2, 5s}, {3, plateau::forever}, {7, longest}},
-                 "at once: all of it");
+    const expected all{{1, 10s}, {2, 5s}, {3, plateau::forever}, {7, longest}, {8, plateau::forever}, {9, 9s}};
+    check.expect(left_at(100h) == all, "at once: all of it");
     check.expect(left_at(100h + 5s) == expected{{1, 5s}, {3, plateau::forever}, {7, longest - 5s}},
                  "after five seconds: what is left, and over is over at its deadline");
-    check.expect(left_at(99h) == expected{{1, 10s}, {2, 5s}, {3, plateau::forever}, {7, longest}},
-                 "a clock that was set back gives nobody more time");
-    check.expect(left_at(100h, 6s) == expected{{1, 6s}, {2, 5s}, {3, 6s}, {7, 6s}}, "no more than is allowed");
+    check.expect(left_at(99h) == all, "a clock that was set back gives nobody more time");
+    check.expect(left_at(100h, 6s) == expected{{1, 6s}, {2, 5s}, {3, 6s}, {7, 6s}, {8, 6s}, {9, 6s}},
+                 "no more than is allowed");
 }
 
 // ---- caches

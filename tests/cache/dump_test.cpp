@@ -121,16 +121,17 @@ TEST_CASE("a dump is the bytes that its format says", "[cache][unit]") {
     CHECK(hex.substr(40, 40) == "0000000000000000"
                                 "0000000000000000"
                                 "00000000");
-    CHECK(hex.substr(88, 24) == "0c000000"
-                                "0500000000000000");
-    CHECK(hex.substr(120, 24) == "0201"
+    CHECK(hex.substr(88, 40) == "0c000000"
+                                "0500000000000000"
+                                "ffffffffffffff7f");
+    CHECK(hex.substr(136, 24) == "0201"
                                  "0200000000000000"
                                  "6162");
-    CHECK(hex.substr(152, 24) == "ffffffff"
-                                 "0100000000000000");
-    CHECK(hex.size() == 184);
-
-    CHECK(crc32c::extend(0, file) == 0x58b308aeU);
+    CHECK(hex.substr(168, 40) == "ffffffff"
+                                 "0100000000000000"
+                                 "0000000000000000");
+    CHECK(hex.size() == 216);
+    CHECK(crc32c::extend(0, file) == 0x93d4bb9cU);
 }
 
 TEST_CASE("what was written is read back, of every known shape", "[cache][model]") {
@@ -362,6 +363,35 @@ TEST_CASE("a time to live goes on in the next cache, and what is over is not dum
     later.advance(1000h);
     CHECK(after.contains(3));
     after.check_invariants();
+}
+
+TEST_CASE("who idled too long while nobody was there is not read, and who did not is used by it", "[cache][unit]") {
+    plateau::manual_clock clock;
+    plateau::lru_cache<int, int, timed> before{{.max_entries = 10, .time_to_live = 100ns, .time_to_idle = 30ns}, clock};
+    before.put(1, 1);
+    before.put(2, 2, {.time_to_live = forever});
+    clock.advance(20ns);
+    static_cast<void>(before.get(2));
+    const file_bytes file = dumped(before);
+    const auto keys_after = [&](std::chrono::nanoseconds away) {
+        plateau::warm_up_options options = at_test_epoch();
+        options.now += std::chrono::duration_cast<std::chrono::system_clock::duration>(away);
+        plateau::lru_cache<int, int, timed> after{{.max_entries = 10, .time_to_idle = 30ns}, clock};
+        static_cast<void>(warmed_up(after, file, options));
+        after.check_invariants();
+        return std::pair(after.remaining(1), after.remaining(2));
+    };
+    using found = std::pair<std::optional<plateau::duration>, std::optional<plateau::duration>>;
+    CHECK(keys_after(9ns) == found(30ns, 30ns));
+    CHECK(keys_after(10ns) == found(std::nullopt, 30ns));
+    CHECK(keys_after(29ns) == found(std::nullopt, 30ns));
+    CHECK(keys_after(30ns) == found(std::nullopt, std::nullopt));
+
+    // The other end comes nearer all the while.
+    plateau::lru_cache<int, int, timed> busy{{.max_entries = 10}, clock};
+    static_cast<void>(warmed_up(busy, file));
+    CHECK(busy.remaining(1) == 80ns);
+    CHECK(busy.remaining(2) == forever);
 }
 
 TEST_CASE("what a layer keeps beyond its freshness is dumped for as long as it is fresh", "[cache][unit]") {

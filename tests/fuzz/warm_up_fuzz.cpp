@@ -62,7 +62,8 @@ file_bytes forged(tape from) {
                 const std::string text = from.text(40);
                 value.emplace_back(text.begin(), text.end());
             }
-            file.entry(from.text(8), value, from.number<std::int64_t>());
+            const auto to_live = from.number<std::int64_t>();
+            file.entry(from.text(8), value, to_live, to_live % 8 == 0 ? from.number<std::int64_t>() : INT64_MAX);
             break;
         }
         case 2:  // a payload of anything

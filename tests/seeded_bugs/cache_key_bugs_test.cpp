@@ -132,7 +132,7 @@ detail::warm_up_run<std::string, deep_value, stores_unchecked>::read_entry(const
     ++seen_;
     buffer_.clear();
     if (const auto why = read_payload(next.size, true); why != plateau::warm_up_reason::none) return why;
-    if (decode_into(store, plateau::duration(next.remaining))) ++entries_;
+    if (decode_into(store, plateau::duration(next.to_live))) ++entries_;
     else ++skipped_;
     std::byte seal[dump_format::checksum_bytes];
     if (const auto why = read(seal); why != plateau::warm_up_reason::none) return why;
@@ -141,16 +141,20 @@ detail::warm_up_run<std::string, deep_value, stores_unchecked>::read_entry(const
 
 /// For ever is a number, from which time is taken off as from any other.
 template <>
-plateau::duration detail::warm_up_run<int, int, ages_for_ever>::time_left(plateau::duration remaining) const noexcept {
-    remaining = plateau::duration(saturating_sub(remaining.count(), age_.count()));
-    return remaining < options_.max_time_to_live ? remaining : options_.max_time_to_live;
+plateau::duration detail::warm_up_run<int, int, ages_for_ever>::time_left(plateau::duration to_live,
+                                                                          plateau::duration to_idle) const noexcept {
+    if (to_idle != forever && to_idle <= age_) return plateau::duration::zero();
+    to_live = plateau::duration(saturating_sub(to_live.count(), age_.count()));
+    return to_live < options_.max_time_to_live ? to_live : options_.max_time_to_live;
 }
 
 /// What was left when the dump was written is left still.
 template <>
 plateau::duration
-detail::warm_up_run<int, int, forgets_the_clock>::time_left(plateau::duration remaining) const noexcept {
-    return remaining < options_.max_time_to_live ? remaining : options_.max_time_to_live;
+detail::warm_up_run<int, int, forgets_the_clock>::time_left(plateau::duration to_live,
+                                                            plateau::duration to_idle) const noexcept {
+    if (to_idle != forever && to_idle <= age_) return plateau::duration::zero();
+    return to_live < options_.max_time_to_live ? to_live : options_.max_time_to_live;
 }
 
 /// The checksum of each entry starts anew.
@@ -166,7 +170,7 @@ void detail::dump_run<std::string, deep_value, seals_alone>::append(const Entry&
     const std::span<std::byte> made = buffer_.bytes().subspan(begin);
     dump_format::checksum alone;
     dump_format::write(made.template first<dump_format::frame_bytes>(),
-                       {static_cast<std::uint32_t>(payload), one.remaining.count()}, alone);
+                       {static_cast<std::uint32_t>(payload), one.to_live.count(), one.to_idle.count()}, alone);
     alone.add(made.subspan(dump_format::frame_bytes, payload));
     alone.seal(made.data() + dump_format::frame_bytes + payload);
     ++entries_;

@@ -279,9 +279,8 @@ public:
 
     /// Calls `f(hash, slot)` for each entry, from the one that goes last on.
     template <class F>
-    void for_each_hottest_first(F f) const {
-        for (std::uint32_t slot = order_.hottest(); slot != nil; slot = order_.colder(slab_.pages(), slot))
-            f(hash_of(slot), slot);
+    void mark_each(F f) const {
+        for_each(order::hottest_first, [&](std::uint32_t slot) { f(hash_of(slot), slot); });
     }
     /// Returns: the entry that stood in `slot` under `hash`, or where that one has gone, one of the same hash; nil if
     /// there is none.
@@ -294,9 +293,13 @@ public:
         });
         return same != nil ? same : other;
     }
-    /// Until the deadline of a live entry.
-    [[nodiscard]] duration left(std::uint32_t slot, time_point now) const noexcept {
-        return timed() ? deadlines_.left(slot, now) : forever;
+    /// As `remaining`, for an entry that is used until then. Expects: it is not over at `now`.
+    [[nodiscard]] duration remaining_in_use(std::uint32_t slot, time_point now) const noexcept {
+        return timed() ? deadlines_.left_in_use(slot, now) : forever;
+    }
+    /// Until the entry has idled for too long. Expects: as above.
+    [[nodiscard]] duration idle_remaining(std::uint32_t slot, time_point now) const noexcept {
+        return deadlines_.idles() && timed() ? deadlines_.left(slot, now) : forever;
     }
     /// What one entry may weigh, overhead included.
     [[nodiscard]] std::size_t heaviest() const noexcept { return heaviest_; }

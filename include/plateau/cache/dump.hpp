@@ -150,13 +150,14 @@ public:
     struct entry {
         K key;
         V value;
-        duration remaining;
+        duration to_live;
+        duration to_idle;
     };
     static constexpr std::size_t capacity = sizeof(entry) < 128 ? 32 : sizeof(entry) < 4096 ? 4096 / sizeof(entry) : 1;
 
     /// Expects: not full.
-    void add(const K& key, const V& value, duration remaining) {
-        entries_[size_].emplace(entry{key, value, remaining});
+    void add(const K& key, const V& value, duration to_live, duration to_idle = forever) {
+        entries_[size_].emplace(entry{key, value, to_live, to_idle});
         ++size_;
     }
     [[nodiscard]] bool full() const noexcept { return size_ == capacity; }
@@ -199,7 +200,7 @@ public:
         if (!refused_) {
             constexpr std::size_t size = dump_format::frame_bytes;
             dump_format::write(std::span<std::byte, size>(buffer_.extend(size), size),
-                               {dump_format::end_mark, static_cast<std::int64_t>(entries_)}, sum_);
+                               {dump_format::end_mark, static_cast<std::int64_t>(entries_), 0}, sum_);
             static_cast<void>(flush());
         }
         return {refused_ ? dump_reason::sink_refused : dump_reason::none, entries_, skipped_};
@@ -223,7 +224,7 @@ private:
         static_cast<void>(buffer_.extend(dump_format::checksum_bytes));
         const std::span<std::byte> made = buffer_.bytes().subspan(begin);
         dump_format::write(made.template first<dump_format::frame_bytes>(),
-                           {static_cast<std::uint32_t>(payload), one.remaining.count()}, sum_);
+                           {static_cast<std::uint32_t>(payload), one.to_live.count(), one.to_idle.count()}, sum_);
         sum_.add(made.subspan(dump_format::frame_bytes, payload));
         sum_.seal(made.data() + dump_format::frame_bytes + payload);
         ++entries_;
@@ -293,7 +294,7 @@ private:
         if (!checked(bytes)) return warm_up_reason::damaged;
         next = dump_format::read_frame(bytes);
         const bool is_end = next.size == dump_format::end_mark;
-        if (is_end && static_cast<std::uint64_t>(next.remaining) != seen_) return warm_up_reason::damaged;
+        if (is_end && static_cast<std::uint64_t>(next.to_live) != seen_) return warm_up_reason::damaged;
         return warm_up_reason::none;
     }
 
@@ -306,7 +307,7 @@ private:
         std::byte seal[dump_format::checksum_bytes];
         if (const warm_up_reason why = read(seal); why != warm_up_reason::none) return why;
         if (!sum_.sealed(seal)) return warm_up_reason::damaged;
-        const duration left = time_left(duration(next.remaining));
+        const duration left = time_left(duration(next.to_live), duration(next.to_idle));
         if (fits && left > duration::zero() && decode_into(store, left)) ++entries_;
         else ++skipped_;
         return warm_up_reason::none;
@@ -333,9 +334,11 @@ private:
         return from.get(key, value) && from.remaining() == 0 && store(std::move(key), std::move(value), left);
     }
 
-    [[nodiscard]] duration time_left(duration remaining) const noexcept {
-        if (remaining != forever) remaining = duration(saturating_sub(remaining.count(), age_.count()));
-        return remaining < options_.max_time_to_live ? remaining : options_.max_time_to_live;
+    /// Who has idled too long by now is over; who has not is used by being read.
+    [[nodiscard]] duration time_left(duration to_live, duration to_idle) const noexcept {
+        if (to_idle != forever && to_idle <= age_) return duration::zero();
+        if (to_live != forever) to_live = duration(saturating_sub(to_live.count(), age_.count()));
+        return to_live < options_.max_time_to_live ? to_live : options_.max_time_to_live;
     }
 
     /// The last four bytes are the checksum of the others, and of all before.

@@ -5,9 +5,10 @@
 ///
 ///     header, 44     0 magic, 8 | 8 version, 4 | 12 layout, 8 | 20 content version, 8 | 28 written at, 8, nanoseconds
 ///                    since the Unix epoch | 36 reserved, 4, zero | 40 checksum, 4
-///     entry          0 size n of the payload, 4 | 4 remaining time to live, 8, nanoseconds; 2^63 - 1: forever |
-///                    12 checksum of these, 4 | 16 payload, n: the key, then the value | 16 + n checksum, 4
-///     end, 16        0 2^32 - 1, 4 | 4 number of entries, 8 | 12 checksum, 4
+///     entry          0 size n of the payload, 4 | 4 to live, 8 | 12 to idle, 8: what is left when it was written, in
+///                    nanoseconds; 2^63 - 1: forever |
+///                    20 checksum of these, 4 | 24 payload, n: the key, then the value | 24 + n checksum, 4
+///     end, 24        0 2^32 - 1, 4 | 4 number of entries, 8 | 12 zero, 8 | 20 checksum, 4
 ///
 /// A checksum covers everything since the last one, and starts from that: an entry that is missing, doubled or moved is
 /// noticed as a changed one is. It is a CRC-32C (Castagnoli, Braeuer and Herrmann, 1993; parameters as in RFC 3720):
@@ -82,7 +83,7 @@ inline constexpr std::uint32_t end_mark = 0xffff'ffffU;
 inline constexpr std::size_t max_payload = end_mark - 1;
 inline constexpr std::size_t checksum_bytes = 4;
 inline constexpr std::size_t header_bytes = 40 + checksum_bytes;
-inline constexpr std::size_t frame_bytes = 12 + checksum_bytes;
+inline constexpr std::size_t frame_bytes = 20 + checksum_bytes;
 
 template <class T>
 void store(std::byte* to, T number) noexcept {
@@ -103,8 +104,9 @@ struct header {
     std::int64_t written_at;
 };
 struct frame {
-    std::uint32_t size;      ///< of the payload, or `end_mark`
-    std::int64_t remaining;  ///< of an entry; at the end, the number of entries
+    std::uint32_t size;    ///< of the payload, or `end_mark`
+    std::int64_t to_live;  ///< at the end, the number of entries
+    std::int64_t to_idle;
 };
 
 /// The running checksum of what is written or read.
@@ -136,12 +138,14 @@ inline void write(std::span<std::byte, header_bytes> to, const header& what, che
 
 inline void write(std::span<std::byte, frame_bytes> to, const frame& what, checksum& sum) noexcept {
     store(to.data(), what.size);
-    store(to.data() + 4, what.remaining);
+    store(to.data() + 4, what.to_live);
+    store(to.data() + 12, what.to_idle);
     sum.add(to.first(frame_bytes - checksum_bytes));
     sum.seal(to.data() + frame_bytes - checksum_bytes);
 }
 [[nodiscard]] inline frame read_frame(std::span<const std::byte, frame_bytes> from) noexcept {
-    return {load<std::uint32_t>(from.data()), load<std::int64_t>(from.data() + 4)};
+    return {load<std::uint32_t>(from.data()), load<std::int64_t>(from.data() + 4),
+            load<std::int64_t>(from.data() + 12)};
 }
 
 }

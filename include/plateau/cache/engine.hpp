@@ -819,7 +819,7 @@ private:
         const std::size_t room = session(shard)->size();
         list.marks = std::make_unique_for_overwrite<typename dump_list::mark[]>(room);  // not under the lock
         typename shard_type::template quiet_session<true> in(shard);
-        in->for_each_hottest_first([&](std::uint32_t hash, std::uint32_t slot) {
+        in->mark_each([&](std::uint32_t hash, std::uint32_t slot) {
             if (list.count != room) list.marks[list.count++] = {hash, slot};
         });
     }
@@ -833,8 +833,8 @@ private:
             const std::uint32_t slot = in->find_again(mark.hash, mark.slot);
             if (slot == nil || in->over_at(slot, given_time{moment})) continue;
             const auto& entry = in->at(slot);
-            const duration left = fresh_left(entry, in->left(slot, moment), moment);
-            if (left > duration::zero()) batch.add(entry.key, entry.value, left);
+            const duration left = fresh_left(entry, in->remaining_in_use(slot, moment), moment);
+            if (left > duration::zero()) batch.add(entry.key, entry.value, left, in->idle_remaining(slot, moment));
         }
     }
 
@@ -866,7 +866,7 @@ private:
             }
             session in(shard);
             if (in->weighs() && !weighed) continue;
-            if (in->timed() || time_to_live != forever) in->observe(now());
+            if (in->asks_time(time_to_live)) in->observe(now());
             const found old = in->find(low_half(hash), key.view());
             if (old && !in->over(old.slot)) return false;
             if (!in->has_room(held)) in->reclaim();
