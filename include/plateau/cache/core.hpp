@@ -128,10 +128,10 @@ public:
 
     cache_core(const limits& bounds, const aging& how, const hash_type& hash, const typename Policies::equal& equal,
                const allocator_type& allocator, const typename Policies::judge& judge, time_point start)
-        : bounds_(bounds),
+        : order_(allocator),
+          bounds_(bounds),
           slab_(allocator, first_page(bounds)),
           index_(allocator),
-          order_(allocator),
           deadlines_(slab_, how, start, allocator),
           verdicts_(judge),
           hash_(hash),
@@ -245,7 +245,7 @@ public:
     }
     template <class Slots>
     PLATEAU_ALWAYS_INLINE void use(Slots slots, found at) noexcept {
-        if constexpr (counts) ++stats_.hits;
+        if constexpr (counts) ++looks_.hits;
         order_.use(slots, at.slot);
     }
     /// A value that a layer could not store.
@@ -253,7 +253,7 @@ public:
         if constexpr (counts) ++stats_.discards;
     }
     void count_miss() noexcept {
-        if constexpr (counts) ++stats_.misses;
+        if constexpr (counts) ++looks_.misses;
     }
 
     /// In the order that is asked for.
@@ -601,6 +601,8 @@ public:
 
     [[nodiscard]] cache_stats stats() const noexcept {
         cache_stats now = stats_;
+        now.hits = looks_.hits;
+        now.misses = looks_.misses;
         now.entries = entries_;
         now.bytes = bytes_;
         now.pinned_bytes = pinned_bytes_;
@@ -961,13 +963,18 @@ private:
             structure, saturating_mul(saturating_add(slot_limit_, Policies::outbox_slots), bounds_.max_entry_bytes));
     }
 
+    // What a hit writes comes first: on the line that entering the shard has written.
+    struct {
+        std::uint64_t hits = 0;
+        std::uint64_t misses = 0;
+    } looks_;
+    order_type order_;
     limits bounds_;
     std::size_t heaviest_ = 0;
     std::size_t slot_limit_ = 0;
     std::size_t real_limit_ = unlimited;
     slab_type slab_;
     index_type index_;
-    order_type order_;
     std::size_t entries_ = 0;
     std::size_t bytes_ = 0;
     std::size_t zombies_ = 0;  // left the cache, still pinned
@@ -978,7 +985,7 @@ private:
     outbox outbox_;
     deadlines_type deadlines_;
     PLATEAU_NO_UNIQUE_ADDRESS verdicts_type verdicts_;
-    cache_stats stats_;
+    cache_stats stats_;  // but hits and misses
     PLATEAU_NO_UNIQUE_ADDRESS hash_type hash_;
     PLATEAU_NO_UNIQUE_ADDRESS typename Policies::equal equal_;
 };

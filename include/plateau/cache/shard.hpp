@@ -5,6 +5,7 @@
 #include <plateau/cache/core.hpp>
 #include <plateau/cache/pin.hpp>
 #include <plateau/config.hpp>
+#include <plateau/detail/short_lock.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -54,7 +55,7 @@ public:
     [[nodiscard]] static const void* self() noexcept { return Sync::thread_id(); }
 
 private:
-    typename Sync::mutex mutex_;
+    short_mutex<Sync> mutex_;
     typename Sync::template atomic<const void*> holder_{nullptr};
 };
 
@@ -65,7 +66,7 @@ private:
 /// enters again to give the slots back. What those calls remove in turn is appended to the queue of the session that is
 /// already at it on the same thread: a chain of destructors takes no stack, however long it is.
 template <class K, class V, class Policies, class Access>
-class cache_shard : public pin_home {
+class alignas(64) cache_shard : public pin_home {
 public:
     using core_type = cache_core<K, V, Policies>;
     using listener_type = typename Policies::listener;

@@ -7,6 +7,7 @@
 #include <plateau/config.hpp>
 #include <plateau/detail/checked.hpp>
 #include <plateau/detail/park.hpp>
+#include <plateau/detail/short_lock.hpp>
 #include <plateau/detail/wait_list.hpp>
 #include <plateau/executor.hpp>
 
@@ -100,7 +101,7 @@ class flight_table {
     using sync = typename Policies::sync;
     template <class T>
     using atomic = typename sync::template atomic<T>;
-    using mutex = typename sync::mutex;
+    using mutex = short_mutex<sync>;
     using allocator_type = typename Policies::allocator;
 
     [[nodiscard]] static constexpr std::size_t stripe_count() noexcept {
