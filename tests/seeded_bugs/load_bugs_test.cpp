@@ -17,7 +17,6 @@ namespace {
 
 struct does_not_look_again : explored_load {};
 struct does_not_revoke : explored_load {};
-struct looks_at_the_mark_too_early : explored_load {};
 struct puts_past_the_loads : explored_load {};
 struct wakes_one : explored_load {};
 struct moves_what_others_wait_for : explored_load {};
@@ -57,16 +56,6 @@ bool explored_core<does_not_look_again>::was_stored(record&) {
 /// isaacs/node-lru-cache#274 and others: what was deleted during a fetch comes back with it.
 template <>
 void explored_table<does_not_revoke>::revoke(std::uint64_t) noexcept {}
-
-/// The mark is looked at, and then the value is stored.
-template <>
-void explored_core<looks_at_the_mark_too_early>::keep(record& one, const lifetime& life) {
-    if (one.revoked.load(std::memory_order_acquire)) return;
-    load_scenes::boxed copy(std::as_const(one.value));
-    static_cast<void>(detail::layer_access::put(inner_, std::as_const(one.key), std::move(copy),
-                                                {.time_to_live = life.hard}, life.note,
-                                                []() noexcept { return true; }));
-}
 
 template <>
 void explored_table<puts_past_the_loads>::revoke_if_any(std::uint64_t) noexcept {}
@@ -137,15 +126,6 @@ TEST_CASE("defects of changes during a load are noticed", "[cache][seeded]") {
                        explore_into(check, "seeded: erase",
                                     load_scenes::change_meets_load<does_not_revoke, load_scenes::change::erase>);
                    }});
-    expect_killed(
-        {"F6", "the mark of a changed key is read ahead of the lock",
-         "cache: what was loaded before a change of its key does not come back after it", "no old value comes back",
-         [](shared_check& check) {
-             explore_into(check, "seeded: erase, too early",
-                          load_scenes::change_meets_refresh<looks_at_the_mark_too_early, load_scenes::change::clear>);
-             explore_into(check, "seeded: erase, early",
-                          load_scenes::change_meets_load<looks_at_the_mark_too_early, load_scenes::change::erase>);
-         }});
     expect_killed({"F8", "a put does not mark the loads of its key",
                    "cache: what was loaded before a change of its key does not come back after it",
                    "does not take its place", [](shared_check& check) {

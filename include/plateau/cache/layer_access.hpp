@@ -29,11 +29,11 @@ struct layer_access {
         else return cache.layer_look(key, now, std::move(f));
     }
 
-    /// As `put`, with the note of the entry. `bool condition() noexcept` is asked under the lock of the shard
-    /// immediately before anything changes: where it is false nothing does, and the reason is absent.
-    template <class C, class Q, class U, class Note, class Condition>
-    static put_result put(C& cache, Q&& key, U&& value, const put_options& options, const Note& note,
-                          Condition condition) {
+    /// As `put`, with what the cache takes with one, and the note of the entry. `bool condition() noexcept` is asked
+    /// under the lock of the shard immediately before anything changes: where it is false nothing does, and the reason
+    /// is absent.
+    template <class C, class Q, class U, class Note, class Condition, class Options = put_options>
+    static put_result put(C& cache, Q&& key, U&& value, const Options& options, const Note& note, Condition condition) {
         if constexpr (requires { cache.engine_; })
             return cache.engine_.put(std::forward<Q>(key), std::forward<U>(value), options, note, condition);
         else return cache.layer_put(std::forward<Q>(key), std::forward<U>(value), options, note, std::move(condition));
@@ -68,10 +68,22 @@ struct layer_access {
         if constexpr (requires { C::layer_has_far; }) return C::layer_has_far;
         else return false;
     }
-    /// Expects, of these two: has_far().
+    /// Expects, of these: has_far().
     template <class C, class Q>
     [[nodiscard]] static auto far_get(C& cache, const Q& key, time_point until) {
         return cache.layer_far_get(key, until);
+    }
+    template <class C, class Q, class V, class Condition>
+    static auto far_put(C& cache, const Q& key, const V& value, duration time_to_live, time_point until,
+                        Condition condition) {
+        return cache.layer_far_put(key, value, time_to_live, until, std::move(condition));
+    }
+    /// As `put`, to the tier as well, for a time of its own.
+    template <class C, class Q, class U, class Note, class Condition>
+    static put_result put_through(C& cache, Q&& key, U&& value, const put_options& options, const Note& note,
+                                  duration far_time_to_live, Condition condition) {
+        return cache.layer_put_through(std::forward<Q>(key), std::forward<U>(value), options, note, far_time_to_live,
+                                       std::move(condition));
     }
     template <class C, class Q, class V>
     static auto far_put(C& cache, const Q& key, const V& value, duration time_to_live, time_point until) {

@@ -71,6 +71,17 @@ inline constexpr bool is_loader_part = !is_policy_part<Policies, Part> && is_loa
 template <class Policies, class Part>
 inline constexpr bool is_executor_part = !is_policy_part<Policies, Part> && executor<std::remove_cvref_t<Part>>;
 
+/// What a cache takes with a put.
+template <class C>
+struct put_options_of {
+    using type = put_options;
+};
+template <class C>
+    requires requires { typename C::put_options_type; }
+struct put_options_of<C> {
+    using type = typename C::put_options_type;
+};
+
 /// Where a load runs: on the thread that asks, on the executor of the cache, or not at all.
 enum class load_place : unsigned char { here, there, nowhere };
 
@@ -89,6 +100,7 @@ public:
     using key_type = typename C::key_type;
     using mapped_type = typename C::mapped_type;
     using options = loading_cache_options<typename C::options>;
+    using put_options_type = typename put_options_of<cache_type>::type;
     using sync = typename policies::sync;
     using table_type = flight_table<key_type, mapped_type, policies>;
     using record = typename table_type::record;
@@ -106,6 +118,7 @@ private:
     using note_type = typename policies::note;
     using absent_cache = concurrent_lru_cache<K, absent_mark, absent_policies<K, policies>>;
     using access = load_result_access<V>;
+    static constexpr bool has_far = layer_access::has_far<cache_type>();
     static constexpr bool counts = std::is_same_v<typename policies::stats, counting>;
 
     static_assert(std::is_copy_constructible_v<V>, "plateau: a loaded value goes to all who wait for it: it is copied");
@@ -217,7 +230,7 @@ public:
     // ---- change
 
     template <class Q, class U>
-    put_result put(Q&& key, U&& value, const put_options& how) {
+    put_result put(Q&& key, U&& value, put_options_type how) {
         const key_for<std::remove_cvref_t<Q>> query(key);
         const std::uint64_t hash = hash_of(query.view());
         if (absent_) {
@@ -225,11 +238,15 @@ public:
             absent_->erase(query.view());
         }
         const lifetime life = lifetime_of(how.time_to_live, std::nullopt, std::nullopt);
-        return layer_access::put(inner_, std::forward<Q>(key), std::forward<U>(value), {.time_to_live = life.hard},
-                                 life.note, [&]() noexcept {
-                                     table_.revoke_if_any(hash);
-                                     return true;
-                                 });
+        how.time_to_live = life.hard;
+        const auto marks = [&]() noexcept {
+            table_.revoke_if_any(hash);
+            return true;
+        };
+        if constexpr (has_far)
+            return layer_access::put_through(inner_, std::forward<Q>(key), std::forward<U>(value), how, life.note,
+                                             life.fresh, marks);
+        else return layer_access::put(inner_, std::forward<Q>(key), std::forward<U>(value), how, life.note, marks);
     }
     /// The loads are marked ahead of the change and after it, as `revocation` says.
     template <class Q>
@@ -479,6 +496,7 @@ private:
         // Between the look-up and the beginning another load may have ended.
         if (auto why = caught([&] { there = was_stored(one); })) return fail(one, std::move(why));
         if (there) return table_.finish(one, flight_phase::value);
+        if constexpr (requires { inner_.stamp(); }) one.stamp = inner_.stamp();
         if (place == load_place::here) return run(one, from);
         if (auto why = caught([&] { from.pack(one); })) return fail(one, std::move(why));
         one.queued.store(true, std::memory_order_release);
@@ -509,28 +527,36 @@ private:
 
     static void store(load_target<V>& target, loaded<V>&& got) noexcept {
         record& one = static_cast<record&>(target);
-        of(one).expire_if_late(one);
-        of(one).store_from(one, std::move(got), true);
-    }
-    void store_from(record& one, loaded<V>&& got, [[maybe_unused]] bool origin) noexcept {
+        load_core& self = of(one);
+        self.expire_if_late(one);
         std::construct_at(std::addressof(one.value), std::move(got.value));
-        const lifetime life = lifetime_of(got.time_to_live, got.stale_while_revalidate, got.stale_if_error);
-        static_cast<void>(caught([&] { keep(one, life); }));
-        if constexpr (layer_access::has_far<cache_type>())
-            if (origin && !one.revoked.load(std::memory_order_acquire))
-                static_cast<void>(caught([&] {
-                    layer_access::far_put(inner_, std::as_const(one.key), std::as_const(one.value), life.fresh,
-                                          one.overdue_at);
-                }));
-        end(one, flight_phase::value, loads_);
+        const lifetime life = self.lifetime_of(got.time_to_live, got.stale_while_revalidate, got.stale_if_error);
+        const auto valid = [&one]() noexcept { return !one.revoked.load(std::memory_order_acquire); };
+        static_cast<void>(caught([&] { self.keep(one, life, put_options_for(got, life, one), valid); }));
+        if constexpr (has_far)
+            static_cast<void>(caught([&] {
+                layer_access::far_put(self.inner_, std::as_const(one.key), std::as_const(one.value), life.fresh,
+                                      one.overdue_at, valid);
+            }));
+        self.end(one, flight_phase::value, self.loads_);
     }
-    /// The value is stored unless the key was changed since the load began; that is looked at under the shard's lock.
-    void keep(record& one, const lifetime& life) {
-        if (one.revoked.load(std::memory_order_acquire)) return;
+    /// What the loader has said that the cache below takes with a put.
+    [[nodiscard]] static put_options_type put_options_for([[maybe_unused]] const loaded<V>& got, const lifetime& life,
+                                                          [[maybe_unused]] const record& one) {
+        put_options_type how;
+        how.time_to_live = life.hard;
+        if constexpr (requires { how.tags = got.tags; }) how.tags = got.tags;
+        if constexpr (requires { how.since = one.stamp; }) how.since = one.stamp;
+        return how;
+    }
+    /// The value is stored where `valid()` holds: unless the key was changed since the load began. That is looked at
+    /// under the shard's lock.
+    template <class Valid>
+    void keep(record& one, const lifetime& life, const put_options_type& how, Valid valid) {
+        if (!valid()) return;
         V copy(std::as_const(one.value));
         const put_result kept =
-            layer_access::put(inner_, std::as_const(one.key), std::move(copy), {.time_to_live = life.hard}, life.note,
-                              [&one]() noexcept { return !one.revoked.load(std::memory_order_acquire); });
+            layer_access::put(inner_, std::as_const(one.key), std::move(copy), how, life.note, valid);
         if (!kept && kept.reason() != cache_reason::absent)
             layer_access::tell_rejected(inner_, std::as_const(one.key), std::move(copy));
     }
@@ -575,16 +601,27 @@ private:
 
     /// What a tier behind the cache has is not loaded. Returns: whether that was so; then the load has ended.
     [[nodiscard]] bool bring_from_far([[maybe_unused]] record& one, [[maybe_unused]] load_ticket<V>& ticket) {
-        if constexpr (layer_access::has_far<cache_type>()) {
+        if constexpr (has_far) {
             auto found = layer_access::far_get(inner_, std::as_const(one.key), one.overdue_at);
             if (!found) return false;
             ticket.release();
-            store_from(one, {.value = std::move(found->value), .time_to_live = found->time_to_live}, false);
+            std::construct_at(std::addressof(one.value), std::move(found->value));
+            const lifetime life = lifetime_of(nearer(found->time_to_live), std::nullopt, std::nullopt);
+            static_cast<void>(caught([&] {
+                put_options_type how;
+                how.time_to_live = life.hard;
+                keep(one, life, how, [&]() noexcept {
+                    return found->asked.unwritten() && !one.revoked.load(std::memory_order_acquire);
+                });
+            }));
+            if (table_type::is_run_here(one)) table_type::run_no_more(one);
+            table_.finish(one, flight_phase::value);
             return true;
         } else {
             return false;
         }
     }
+    [[nodiscard]] duration nearer(duration left) const noexcept { return left < time_to_live_ ? left : time_to_live_; }
 
     // ---- carry a result to a callback
 

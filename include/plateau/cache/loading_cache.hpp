@@ -86,6 +86,8 @@ public:
     using with_policies = loading_cache<typename C::template with_policies<Other>>;
     /// What it stands on.
     using inner_type = typename core_type::cache_type;
+    /// What a put takes: as that cache.
+    using put_options_type = typename core_type::put_options_type;
     using result_type = load_result<mapped_type>;
     using ticket_type = load_ticket<mapped_type>;
     template <class F>
@@ -177,8 +179,8 @@ public:
 
     /// As if it had been loaded just now.
     template <class Q, class U>
-    put_result put(Q&& key, U&& value, put_options how = {}) {
-        return core_.put(std::forward<Q>(key), std::forward<U>(value), how);
+    put_result put(Q&& key, U&& value, put_options_type how = {}) {
+        return core_.put(std::forward<Q>(key), std::forward<U>(value), std::move(how));
     }
     template <class Q>
     bool erase(const Q& key) {

@@ -58,6 +58,7 @@ struct flight : load_target<V>, work_link {
     flight* next = nullptr;               // in its stripe, or among the free; under that mutex
     flight* waits_for = nullptr;          // what its runner sleeps for; under the table's mutex for that
     std::uint64_t hash = 0;
+    std::uint64_t stamp = 0;  // of the cache below when the load began, where that has such
     time_point begun{};
     time_point overdue_at = (time_point::max)();
     void (*job)(flight&) noexcept = nullptr;  // how it is run, where it is run elsewhere
