@@ -251,6 +251,10 @@ void an_invalidated_entry_is_gone_for_every_way_to_look(shared_check& check) {
     left.all.emplace_back(1, removal_cause::tag);
     again(1);
     check.expect(!cache.contains(1) && !cache.peek(1), "contains, peek: an invalidated entry is absent");
+    check.expect(!cache.remaining(1), "remaining: an invalidated entry is absent");
+    std::size_t seen = 0;
+    cache.for_each(plateau::order::hottest_first, [&](int, int) noexcept { ++seen; });
+    check.equal(seen, 0U, "the entries that for_each shows");
     check.expect(!cache.get(1), "get: an invalidated entry is absent");
     again(1);
     check.expect(!cache.get(1, clock.now()), "get at a time: an invalidated entry is absent");

@@ -110,6 +110,7 @@ public:
     using mapped_type = typename C::mapped_type;
     using policies = typename C::policies;
     using options = tagged_cache_options<typename C::options>;
+    using put_options_type = tagged_put_options;
     template <class P>
     using with_policies = tagged_cache<typename C::template with_policies<P>>;
 
