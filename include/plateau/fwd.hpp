@@ -82,6 +82,7 @@ struct no_note;
 struct no_judge;
 enum class cache_reason : unsigned char;
 enum class removal_cause : unsigned char;
+enum class order : unsigned char;
 template <class V>
 class pin;
 template <class K, class V, class Policies = cache_policies>

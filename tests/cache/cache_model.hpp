@@ -44,7 +44,8 @@ class cache_pair {
 
     struct remembered {
         model_content content;
-        std::size_t weight;  ///< overhead included, whether bytes are bounded or not
+        std::size_t weight;            ///< overhead included, whether bytes are bounded or not
+        std::uint64_t fixed_deadline;  ///< which no use puts off
     };
     using oracle_type = typename Variant::template oracle<int, remembered>;
     using entry = typename oracle_type::entry;
@@ -170,6 +171,19 @@ private:
         const std::uint64_t end = (of.seen + static_cast<std::uint64_t>(time_to_live.count())) / tick;
         return std::clamp(end, at + 1, at + 0x7fff'ffff);
     }
+    bool idles() const { return options().time_to_idle != plateau::forever; }
+    /// A use puts off the end that comes from idling.
+    void touch(shard& in, const entry& used) {
+        if (idles())
+            const_cast<entry&>(used).deadline =
+                std::min(used.value.fixed_deadline, deadline(in, options().time_to_idle));
+    }
+    duration left(const shard& in, const entry& of) const {
+        if (of.deadline == oracle_type::never) return plateau::forever;
+        __extension__ using wide = __int128;
+        const wide length = wide{of.deadline} * wide{tick} - wide{std::max(in.seen, since_start(now()))};
+        return duration(static_cast<std::int64_t>(std::min<wide>(length, max_time)));
+    }
 
     // ---- the calls
 
@@ -252,12 +266,15 @@ private:
 
         const duration time_to_live = command.time_to_live.value_or(options().time_to_live);
         shard& in = at(command.key);
-        if (in.timed || time_to_live != plateau::forever) remember(in, now());
+        const bool ends = idles() || time_to_live != plateau::forever;
+        if (in.timed || ends) remember(in, now());
         sweep(in, command.key);
-        const stored expected = in.entries.put(command.key, {content, weight}, weighing_ ? weight : overhead,
-                                               deadline(in, time_to_live), in.seen / tick);
+        const std::uint64_t fixed = deadline(in, time_to_live);
+        const std::uint64_t first = idles() ? std::min(fixed, deadline(in, options().time_to_idle)) : fixed;
+        const stored expected =
+            in.entries.put(command.key, {content, weight, fixed}, weighing_ ? weight : overhead, first, in.seen / tick);
         const bool refused = expected == stored::over_budget || expected == stored::too_large;
-        if (!refused && time_to_live > duration::zero() && time_to_live != plateau::forever) in.timed = true;
+        if (!refused && time_to_live > duration::zero() && ends) in.timed = true;
         count_put(expected, time_to_live);
 
         check_.equal(result.reason(), reason_of(expected), "the reason of a put");
@@ -283,6 +300,7 @@ private:
         if (in.timed && in.entries.standing(key) != nullptr) remember(in, moment);
         most_expired_ = in.entries.drop(key, in.seen / tick) ? 1 : 0;
         const entry* const found = in.entries.get(key, in.seen / tick);
+        if (found != nullptr) touch(in, *found);
         ++(found != nullptr ? counted_.hits : counted_.misses);
         return found;
     }
@@ -298,6 +316,10 @@ private:
         const auto hit = cache_->peek(query(key));
         const entry* const expected = at(key).entries.peek(key, present(at(key)));
         check_.equal(hit.has_value(), expected != nullptr, "peek");
+        const auto remaining = cache_->remaining(query(key));
+        check_.equal(remaining.has_value(), expected != nullptr, "remaining");
+        if (remaining && expected != nullptr)
+            check_.equal(remaining->count(), left(at(key), *expected).count(), "how long an entry has");
         if (hit && expected != nullptr) check_copy(*hit, *expected);
     }
     void check_copy(const value_type& copy, const entry& expected) {
@@ -462,7 +484,7 @@ private:
             check_.equal(got.reason(), reason, "the reason of a pin");
             ++(granted ? counted_.hits : found == nullptr ? counted_.misses : counted_.rejections);
             if (!granted || !got) return;
-            in.entries.get(key, in.seen / tick);
+            touch(in, *in.entries.get(key, in.seen / tick));
             hand& into = hands_[place];
             if (into.held) into.in->pins.unpin(into.id);
             into.held = std::move(got);
@@ -640,6 +662,21 @@ private:
             }
         }
         check_.equal(content.size(), next, "how many entries are live");
+        compare_orders(content);
+    }
+    void compare_orders(const std::vector<std::pair<int, model_content>>& content) {
+        std::vector<int> coldest;
+        std::vector<int> hottest;
+        cache_->for_each(plateau::order::coldest_first,
+                         [&](const key_type& key, const value_type&) { coldest.push_back(number_of(key)); });
+        cache_->for_each(plateau::order::hottest_first,
+                         [&](const key_type& key, const value_type&) { hottest.push_back(number_of(key)); });
+        const auto same = [](int key, const auto& one) { return key == one.first; };
+        check_.expect(std::equal(coldest.begin(), coldest.end(), content.begin(), content.end(), same),
+                      "for_each goes from the coldest on");
+        if (shards_.size() == 1)
+            check_.expect(std::equal(hottest.rbegin(), hottest.rend(), coldest.begin(), coldest.end()),
+                          "for_each goes from the hottest on");
     }
 
     cache_setup setup_;

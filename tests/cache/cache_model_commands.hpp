@@ -58,6 +58,7 @@ struct cache_setup {
         static constexpr std::size_t pinned[] = {0, unit, 3 * unit, 1, unlimited};
         static constexpr unsigned budgets[] = {std::numeric_limits<unsigned>::max(), 4, 1, 0, 2};
         static constexpr std::int64_t lives[] = {far, far, tick, 10 * tick, 300 * tick, 1, far - 1};
+        static constexpr std::int64_t idles[] = {far, far, 2 * tick, 100 * tick, far, 5'000 * tick, 1, far - 1};
         static constexpr std::int64_t starts[] = {0, 1'000'000'007, -1'000'000'007, far - 1'000 * tick, far, -far - 1};
 
         cache_setup made;
@@ -70,6 +71,7 @@ struct cache_setup {
         // Which expired entries a small budget reaches is the cache's choice: only a listener tells of it.
         made.options.reclaim_budget = Variant::is_told ? pick(budgets, bytes[5]) : budgets[0];
         made.options.time_to_live = duration(pick(lives, bytes[6]));
+        made.options.time_to_idle = duration(pick(idles, bytes[6] / std::size(lives)));
         made.start = time_point(duration(pick(starts, bytes[7] & 15U)));
         made.hash_choice = bytes[7] >> 4 & 7U;
         made.pins_outlive = bytes[7] >> 7 != 0;
@@ -308,8 +310,8 @@ inline std::string cache_setup::text() const {
     return "max_entries " + text_of(options.max_entries) + ", max_bytes " + text_of(options.max_bytes) +
            ", max_entry_bytes " + text_of(options.max_entry_bytes) + ", max_pinned_bytes " +
            text_of(options.max_pinned_bytes) + ", reclaim_budget " + std::to_string(options.reclaim_budget) +
-           ", time_to_live " + text_of(options.time_to_live) + ", start " +
-           std::to_string(start.time_since_epoch().count()) + ", hash " + std::to_string(hash_choice) +
+           ", time_to_live " + text_of(options.time_to_live) + ", time_to_idle " + text_of(options.time_to_idle) +
+           ", start " + std::to_string(start.time_since_epoch().count()) + ", hash " + std::to_string(hash_choice) +
            (pins_outlive ? ", pins outlive the cache" : "");
 }
 

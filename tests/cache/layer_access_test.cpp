@@ -119,6 +119,38 @@ TEST_CASE("an entry that is expired and condemned leaves once, as expired", "[ca
     CHECK(cache.purge_expired() == 0);
 }
 
+TEST_CASE("an entry that is expired, condemned, pinned and the next to be evicted leaves once and weighs once",
+          "[cache][unit]") {
+    struct pinned_groups : grouped<plateau::cache_policies> {
+        using pins = plateau::counted;
+    };
+    for (int way = 0; way < 4; ++way) {
+        plateau::manual_clock clock;
+        groups of;
+        heard told;
+        plateau::lru_cache<int, int, pinned_groups> cache{
+            {.max_entries = 2, .max_bytes = 1'000'000}, clock, group_judge{&of}, hears{&told}};
+        put_in(cache, 1, 1, {.time_to_live = 1s});
+        put_in(cache, 2, 2);
+        auto held = cache.pin(1);
+        (void)cache.get(2);
+        of.end(1);
+        clock.advance(2s);
+        if (way == 0) put_in(cache, 3, 2);
+        else if (way == 1) CHECK_FALSE(cache.erase(1));
+        else if (way == 2) CHECK_FALSE(cache.get(1));
+        else CHECK(cache.purge_expired() == 1);
+        CHECK(told == heard{{1, removal_cause::expired}});
+        CHECK(*held == 10);
+        CHECK(cache.stats().bytes == cache.size() * cache.entry_overhead);
+        CHECK(cache.stats().pinned_bytes == cache.entry_overhead);
+        held.reset();
+        CHECK(cache.stats().pinned_bytes == 0);
+        CHECK(told.size() == 1);
+        cache.check_invariants();
+    }
+}
+
 TEMPLATE_TEST_CASE("what is over is swept within the budget, by calls that change the cache and by purge_expired",
                    "[cache][unit]", sole_groups, shared_groups) {
     constexpr int many = 1'000;

@@ -12,6 +12,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace plateau_test;
@@ -40,6 +41,12 @@ struct all_equal : by_s3fifo {
 
 using sole_s3fifo = plateau::lru_cache<int, int, by_s3fifo>;
 using shared_s3fifo = plateau::concurrent_cache<int, int, one_shard>;
+
+struct pinned_lru : plateau::cache_policies {
+    using pins = plateau::counted;
+};
+using lru_of_one = plateau::lru_cache<int, int, pinned_lru>;
+using s3fifo_of_one = plateau::lru_cache<int, int, pinned_s3fifo>;
 
 template <class Cache>
 std::vector<int> coldest_first(Cache& cache) {
@@ -93,6 +100,46 @@ TEMPLATE_TEST_CASE("s3fifo: a cache of one entry, or of the bytes of one, holds 
             CHECK(cache->get(key) == round);
             CHECK(cache->size() == 1);
             cache->check_invariants();
+        }
+    }
+}
+
+TEMPLATE_TEST_CASE("room for one entry, or for its bytes, is kept through any calls", "[cache][unit]", lru_of_one,
+                   s3fifo_of_one) {
+    constexpr std::size_t weight = TestType::entry_overhead;
+    for (const plateau::cache_options& options : {plateau::cache_options{.max_entries = 1, .max_pinned_bytes = weight},
+                                                  plateau::cache_options{.max_bytes = weight}}) {
+        TestType cache{options};
+        random_source random("room for one", 0);
+        plateau::pin<int> held = plateau::cache_reason::absent;
+        int held_key = 0;
+        for (int round = 0; round < 50'000; ++round) {
+            const int key = static_cast<int>(random.below(4));
+            switch (random.below(8)) {
+            case 0:
+                cache.erase(key);
+                break;
+            case 1:
+                if (auto pin = cache.pin(key)) {
+                    held = std::move(pin);
+                    held_key = key;
+                }
+                break;
+            case 2:
+                held.reset();
+                break;
+            case 3:
+                if (const auto hit = cache.get(key)) CHECK(*hit == 10 * key);
+                break;
+            case 4:
+                if (random.one_in(16)) cache.clear();
+                break;
+            default:
+                if (cache.put(key, 10 * key)) CHECK(cache.contains(key));
+            }
+            REQUIRE(cache.size() <= 1);
+            if (held) REQUIRE(*held == 10 * held_key);
+            cache.check_invariants();
         }
     }
 }

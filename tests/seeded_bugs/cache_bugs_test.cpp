@@ -145,7 +145,7 @@ plateau::put_result core<std::string, int, keeps_the_old_key>::put(std::uint32_t
 /// The index that was outgrown, and stands beside the new one while that is filled, is not in the sum.
 template <>
 std::size_t core<std::uint64_t, std::uint64_t, forgets_the_outgrown_index>::ceiling_by_entries() const noexcept {
-    return larger(slab_type::bytes_for(slot_limit_ + counted_policies::outbox_slots), slab_.bytes());
+    return larger(slab_type::bytes_for(slot_limit_ + counted_policies::outbox_slots, bytes_a_slot()), slab_.bytes());
 }
 
 /// A shard's part of a small bound is 0, and 0 is read as the option is.
@@ -178,7 +178,7 @@ void deadlines<believes_the_clock>::observe(plateau::time_point now) noexcept {
 /// Deadlines are counted from now on, which is no whole number of turns of the wheel: the lists stand for other times.
 template <>
 void deadlines<rebases_to_now>::rebase(std::uint64_t ahead) noexcept {
-    slab_.for_each_timer([&](detail::timer_cell& cell) { cell.deadline = earlier(cell.deadline, ahead); });
+    slab_.for_each_deadline([&](std::uint32_t& deadline) { deadline = earlier(deadline, ahead); });
     base_ += ahead;
 }
 

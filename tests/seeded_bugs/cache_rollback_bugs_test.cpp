@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Defects of the cache that show when a call fails in its midst, or in the order of what it holds.
+#include "cache/aging_checks.hpp"
 #include "cache/cache_model.hpp"
 #include "cache/rollback_checks.hpp"
 #include "seeded_bugs/planted_bug.hpp"
@@ -33,6 +34,10 @@ struct forgets_the_old_deadline : exact<plain_policies> {};
 struct counts_without_end : s3fifo_policies {};
 struct knows_no_ghosts : s3fifo_policies {};
 struct replaces_unused : s3fifo_policies {};
+struct idles_past_its_life : exact<plain_policies> {};
+struct touches_a_far_tick : exact_by_hand {};
+template <class Policies>
+using deadlines = detail::deadlines<typename core<int, counted_string, Policies>::slab_type, Policies>;
 
 /// Random sequences on one variant of the model's, as the real case runs them on all.
 template <class Variant>
@@ -111,6 +116,20 @@ void detail::s3fifo_order<replaces_unused>::replace(Slots slots, std::uint32_t o
     latest_ = slot;
 }
 
+/// A use puts the end of an entry off, whatever its time to live is.
+template <>
+void deadlines<idles_past_its_life>::touch(std::uint32_t slot) noexcept {
+    if (now_tick_ - base_ > detail::timer_wheel::horizon) turn();
+    slab_.timer(slot).deadline = deadline_after(how_.time_to_idle);
+}
+
+/// A use does not know that 32 bits of ticks may be used up.
+template <>
+void detail::deadlines<core<int, int, touches_a_far_tick>::slab_type, touches_a_far_tick>::touch(
+    std::uint32_t slot) noexcept {
+    slab_.timer(slot).deadline = idle_deadline(slab_.fixed_deadline(slot));
+}
+
 TEST_CASE("defects of calls that fail in their midst are noticed", "[cache][seeded]") {
     expect_killed({"F4", "a put that throws keeps the slot that it took",
                    "cache: puts that throw, a hundred in a row, take no slots with them", "a put gets its slot",
@@ -128,6 +147,11 @@ TEST_CASE("defects of the order and of deadlines are noticed beside the textbook
                    agrees_with_the_textbook<sole<int, counted_string, copies_without_use>>});
     expect_killed({"F1", "an entry that is overwritten or erased keeps its deadline", the_model, "",
                    agrees_with_the_textbook<sole<int, counted_string, forgets_the_old_deadline>>});
+    expect_killed({"F12", "a use puts an end off past the time to live", the_model, "",
+                   agrees_with_the_textbook<sole<int, counted_string, idles_past_its_life>>});
+    expect_killed({"F12", "an end is put off past the 32 bits of a deadline",
+                   "cache: an entry that is got and nothing else outlives the 32 bits of its ticks", "",
+                   an_entry_that_is_got_outlives_its_ticks<touches_a_far_tick>});
     expect_killed({"F13", "the fourth use of an entry overflows its counter", the_model, "",
                    agrees_with_the_textbook<sole<int, counted_string, counts_without_end>>});
     expect_killed({"F1", "a ghost that comes back is taken for a stranger", the_model, "",

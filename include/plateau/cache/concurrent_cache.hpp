@@ -72,6 +72,11 @@ public:
     [[nodiscard]] bool contains(const Q& key) const {
         return engine_.contains(key);
     }
+    /// Returns: how long the live entry has from now on if nobody uses it, `forever` if it has no deadline.
+    template <class Q>
+    [[nodiscard]] std::optional<duration> remaining(const Q& key) const {
+        return engine_.remaining(key);
+    }
     template <class Q>
     [[nodiscard]] plateau::pin<V> pin(const Q& key) {
         return engine_.pin(key);
@@ -102,6 +107,11 @@ public:
 
     // ---- read out
 
+    /// Shard by shard, each in its order, `f` under its lock.
+    template <class F>
+    void for_each(order from, F&& f) const {
+        engine_.for_each(from, std::forward<F>(f));
+    }
     /// A sum over the shards, each at its own moment; so are the stats.
     [[nodiscard]] std::size_t size() const noexcept { return engine_.size(); }
     [[nodiscard]] cache_stats stats() const noexcept { return engine_.stats(); }

@@ -123,13 +123,13 @@ public:
         unsigned reclaim_budget;
     };
 
-    cache_core(const limits& bounds, const hash_type& hash, const typename Policies::equal& equal,
+    cache_core(const limits& bounds, const aging& how, const hash_type& hash, const typename Policies::equal& equal,
                const allocator_type& allocator, const typename Policies::judge& judge, time_point start)
         : bounds_(bounds),
           slab_(allocator, first_page(bounds)),
           index_(allocator),
           order_(allocator),
-          deadlines_(slab_, start, allocator),
+          deadlines_(slab_, how, start, allocator),
           verdicts_(judge),
           hash_(hash),
           equal_(equal) {
@@ -145,6 +145,10 @@ public:
     /// False where nothing is over before it is removed.
     [[nodiscard]] bool may_end() const noexcept { return judged || timed(); }
     [[nodiscard]] bool timed() const noexcept { return deadlines_.any(); }
+    /// Whether a put of such an entry has to know the time.
+    [[nodiscard]] bool asks_time(duration time_to_live) const noexcept {
+        return timed() || deadlines_.ends(time_to_live);
+    }
     /// Time goes on to `now`, never back. Only called where an entry may have a deadline.
     void observe(time_point now) noexcept { deadlines_.observe(now); }
 
@@ -190,6 +194,11 @@ public:
     }
 
     [[nodiscard]] std::optional<time_point> next_deadline() const noexcept { return deadlines_.next(); }
+    /// Returns: how long the entry has, from the time that `now()` answers. Expects: it is not over then.
+    template <class Now>
+    [[nodiscard]] duration remaining(std::uint32_t slot, Now now) const noexcept {
+        return timed() ? deadlines_.left(slot, now()) : forever;
+    }
 
     // ---- look up
 
@@ -220,11 +229,16 @@ public:
         return get_among(slab_.pages(), hash, key, now, over);
     }
     [[nodiscard]] PLATEAU_ALWAYS_INLINE answer_of<V> copy_and_use(found at) { return copy_and_use(slab_.pages(), at); }
+    /// The same where a use puts the end of an entry off.
+    [[nodiscard]] answer_of<V> copy_use_and_touch(found at) { return copy_use_and_touch(slab_.pages(), at); }
 
     [[nodiscard]] node& at(std::uint32_t slot) const noexcept { return slab_.node(slot); }
 
     /// A hit: it is counted, and the order of eviction learns of it.
-    void use(found at) noexcept { use(slab_.pages(), at); }
+    void use(found at) noexcept {
+        use(slab_.pages(), at);
+        if (deadlines_.idles()) deadlines_.touch(at.slot);
+    }
     template <class Slots>
     PLATEAU_ALWAYS_INLINE void use(Slots slots, found at) noexcept {
         if constexpr (counts) ++stats_.hits;
@@ -238,6 +252,15 @@ public:
         if constexpr (counts) ++stats_.misses;
     }
 
+    /// In the order that is asked for.
+    template <class F>
+    void for_each(order from, F visit) const {
+        if (from == order::coldest_first) {
+            for (auto slot = order_.coldest(); slot != nil; slot = order_.hotter(slab_.pages(), slot)) visit(slot);
+        } else {
+            for (auto slot = order_.hottest(); slot != nil; slot = order_.colder(slab_.pages(), slot)) visit(slot);
+        }
+    }
     /// From the one that goes first on. `visit(slot)` may remove that slot.
     template <class F>
     void for_each(F visit) {
@@ -251,7 +274,7 @@ public:
     // ---- change
 
     /// `key` and `value` know how to make their object in its place (`construct_at`); `key.view()` is its look-up.
-    /// `held` is what the weigher answered. Expects: observe() was called if timed(), or if `time_to_live` is finite.
+    /// `held` is what the weigher answered. Expects: observe() was called if asks_time(time_to_live).
     /// Throws: what moving a key or a value and allocating throws; then nothing has changed.
     template <class Key, class Value>
     [[nodiscard]] put_result put(std::uint32_t hash, Key& key, Value& value, std::size_t held, duration time_to_live,
@@ -275,7 +298,7 @@ public:
             return refuse(cache_reason::over_budget);
 
         // What may fail comes first, and leaves nothing behind but memory for later.
-        if (time_to_live != forever) deadlines_.require();
+        if (deadlines_.ends(time_to_live)) deadlines_.require();
         const std::size_t entries = index_.size() + (old == nil && index_.size() < slot_limit_);
         index_.reserve(entries, slot_limit_, [this](std::uint32_t slot) { return hash_of(slot); });
         order_.reserve(index_.room());
@@ -494,7 +517,8 @@ public:
         if constexpr (has_pins) {
             const std::size_t scattered =
                 smaller(pinned_limit() / entry_overhead, slot_limit_ / slab_type::page_slots + 1);
-            sum = saturating_add(saturating_add(sum, pinned_limit()), saturating_mul(scattered, slab_type::page_bytes));
+            sum = saturating_add(saturating_add(sum, pinned_limit()),
+                                 saturating_mul(scattered, slab_type::page_slots * bytes_a_slot()));
         }
         return sum;
     }
@@ -559,17 +583,25 @@ private:
 
     template <class Slots, class Q>
     [[nodiscard]] PLATEAU_ALWAYS_INLINE found find_among(Slots slots, std::uint32_t hash, const Q& key) const {
-        found answer;
-        index_.find(hash, [&](std::uint32_t slot) {
-            node& at = slots[slot];
-            if constexpr (!rehash_is_free) {
-                if (at.hash != hash) return false;
+        struct same_key {
+            const cache_core& core;
+            Slots slots;
+            std::uint32_t hash;
+            const Q& key;
+            found& answer;
+            PLATEAU_ALWAYS_INLINE bool operator()(std::uint32_t slot) const {
+                node& at = slots[slot];
+                if constexpr (!rehash_is_free) {
+                    if (at.hash != hash) return false;
+                }
+                if (!static_cast<bool>(core.equal_(std::as_const(at.key), key))) return false;
+                answer.entry = &at;
+                answer.slot = slot;
+                return true;
             }
-            if (!static_cast<bool>(equal_(std::as_const(at.key), key))) return false;
-            answer.entry = &at;
-            answer.slot = slot;
-            return true;
-        });
+        };
+        found answer;
+        index_.find(hash, same_key{*this, slots, hash, key, answer});
         return answer;
     }
     template <class Slots, class Q>
@@ -584,8 +616,13 @@ private:
                                                                std::uint32_t& over) {
         const found at = find_among(slots, hash, key);
         if (at) {
-            if (is_live(slots, at, now)) [[likely]]
+            if (is_live(slots, at, now)) [[likely]] {
+                if constexpr (Slots::may_move_deadlines) {
+                    if (deadlines_.idles()) [[unlikely]]
+                        return copy_use_and_touch(slots, at);
+                }
                 return copy_and_use(slots, at);
+            }
             over = at.slot;
         }
         count_miss();
@@ -615,6 +652,14 @@ private:
         }
     }
 
+    /// The same where a use puts the end of an entry off.
+    template <class Slots>
+    PLATEAU_COLD answer_of<V> copy_use_and_touch(Slots slots, found at) {
+        answer_of<V> answer = copy_and_use(slots, at);
+        deadlines_.touch(at.slot);
+        return answer;
+    }
+
     // ---- bounds
 
     /// Without a byte bound the slab never shrinks: then it is one page, unless that would be very large. The system
@@ -634,7 +679,7 @@ private:
         const std::size_t by_bytes = bounds_.max_bytes / entry_overhead;
         if (by_bytes < slot_limit_) slot_limit_ = by_bytes;
         real_limit_ = saturating_add(saturating_add(bounds_.max_bytes, bounds_.max_bytes / 8),
-                                     (2 * slab_type::page_slots + Policies::outbox_slots) * slab_type::slot_bytes);
+                                     (2 * slab_type::page_slots + Policies::outbox_slots) * bytes_a_slot());
     }
     std::size_t apply_bounds() noexcept {
         const std::size_t before = entries_;
@@ -766,6 +811,9 @@ private:
 
     [[nodiscard]] static constexpr std::size_t smaller(std::size_t a, std::size_t b) noexcept { return a < b ? a : b; }
     [[nodiscard]] static constexpr std::size_t larger(std::size_t a, std::size_t b) noexcept { return a < b ? b : a; }
+    [[nodiscard]] std::size_t bytes_a_slot() const noexcept {
+        return slab_type::slot_bytes + (deadlines_.idles() ? sizeof(std::uint32_t) : 0);
+    }
     /// Few large entries may fill the budget while the index grows for many small ones: then the one that it had before
     /// its last step stands beside the new. What the order of eviction keeps grows after it, and is smaller.
     [[nodiscard]] std::size_t ceiling_by_bytes() const noexcept {
@@ -776,7 +824,8 @@ private:
     }
     /// Without a byte bound: only what bounds the bytes of one entry bounds those of all.
     [[nodiscard]] std::size_t ceiling_by_entries() const noexcept {
-        const std::size_t slots = larger(slab_type::bytes_for(slot_limit_ + Policies::outbox_slots), slab_.bytes());
+        const std::size_t most = slab_type::bytes_for(slot_limit_ + Policies::outbox_slots, bytes_a_slot());
+        const std::size_t slots = larger(most, slab_.bytes());
         const std::size_t outgrown = index_type::bytes_for(slot_limit_ / 2 + 1);
         const std::size_t structure = saturating_add(slots, outgrown);  // a growing index stands beside the old one
         if constexpr (owns_nothing) return structure;

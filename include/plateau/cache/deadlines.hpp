@@ -6,6 +6,7 @@
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
 #include <plateau/detail/checked.hpp>
+#include <plateau/detail/seed.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -15,8 +16,18 @@
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
 
+/// How long entries last, beside the time to live that each is given.
+struct aging {
+    duration time_to_idle;
+    double ttl_jitter;
+    std::uint64_t seed;
+};
+
 /// What a cache knows of time: the latest moment it was told, and the deadlines of its entries, in a wheel that is made
 /// with the first of them. The cells stand in the slab.
+///
+/// An entry that may idle for so long has two deadlines: one that does not move, and the earlier of that and the end of
+/// its idling. A use moves the second and nothing else: the wheel finds out when the old one has come.
 ///
 /// Time is counted in whole ticks since the cache was made; in cells and wheel since `base_`, so that it fits in 32
 /// bits.
@@ -26,14 +37,23 @@ class deadlines {
     using wheel_allocator = typename std::allocator_traits<allocator_type>::template rebind_alloc<timer_wheel>;
 
 public:
-    deadlines(Slab& slab, time_point start, const allocator_type& allocator) noexcept
-        : slab_(slab), start_(start), allocator_(allocator) {}
+    deadlines(Slab& slab, const aging& how, time_point start, const allocator_type& allocator) noexcept
+        : slab_(slab),
+          idles_(how.time_to_idle != forever),
+          plain_(!idles_ && how.ttl_jitter == 0),
+          start_(start),
+          how_(how),
+          allocator_(allocator) {}
     deadlines(const deadlines&) = delete;
     deadlines& operator=(const deadlines&) = delete;
     ~deadlines() { release_wheel(); }
 
     /// True once an entry with a deadline was stored.
     [[nodiscard]] bool any() const noexcept { return wheel_ != nullptr; }
+    /// True if a use puts an entry's end off.
+    [[nodiscard]] bool idles() const noexcept { return idles_; }
+    /// Whether an entry of that time to live has a deadline.
+    [[nodiscard]] bool ends(duration time_to_live) const noexcept { return time_to_live != forever || idles(); }
 
     /// Time goes on to `now`, never back. Only called where an entry may have a deadline.
     void observe(time_point now) noexcept {
@@ -57,13 +77,19 @@ public:
     void require() {
         if (any()) return;
         slab_.add_timers();
+        if (idles()) slab_.add_fixed_deadlines();
         wheel_allocator allocator(allocator_);
         wheel_ = std::construct_at(std::addressof(*std::allocator_traits<wheel_allocator>::allocate(allocator, 1)));
         turn();
     }
     /// Effects: the deadline of a new entry, or that it has none. Expects: any(), and turn() was called at this tick.
     void add(std::uint32_t slot, duration time_to_live) noexcept {
-        wheel_->add(cells(), slot, deadline_after(time_to_live));
+        wheel_->add(cells(), slot, plain_ ? deadline_after(time_to_live) : aged_deadline(slot, time_to_live));
+    }
+    /// Effects: a live entry was used. Expects: idles(), and that time was observed.
+    PLATEAU_COLD void touch(std::uint32_t slot) noexcept {
+        if (now_tick_ - base_ > timer_wheel::horizon) turn();
+        slab_.timer(slot).deadline = idle_deadline(slab_.fixed_deadline(slot));
     }
     void remove(std::uint32_t slot) noexcept {
         if (any()) wheel_->remove(cells(), slot);
@@ -84,6 +110,15 @@ public:
         if (!wheel_->take(cells(), slot)) return nil;
         slab_.timer(slot).deadline = timer_cell::never;  // it has left the wheel
         return slot;
+    }
+
+    /// Returns: the time from `now`, or from the latest time seen, to the end of a live entry. Expects: any().
+    [[nodiscard]] duration left(std::uint32_t slot, time_point now) const noexcept {
+        const std::uint32_t deadline = slab_.timer(slot).deadline;
+        if (deadline == timer_cell::never) return forever;
+        const std::uint64_t since = since_start(now);
+        const auto end = saturating_mul(base_ + deadline, static_cast<std::uint64_t>(Policies::tick.count()));
+        return duration(capped(end - (since > last_ ? since : last_)));
     }
 
     /// Returns: when turn() next has something to do, not later than the first deadline; none without deadlines.
@@ -111,8 +146,11 @@ private:
     }
     [[nodiscard]] time_point moment_of(std::uint32_t deadline) const noexcept {
         const auto since = saturating_mul(base_ + deadline, static_cast<std::uint64_t>(Policies::tick.count()));
+        return saturating_add(start_, duration(capped(since)));
+    }
+    [[nodiscard]] static constexpr duration::rep capped(std::uint64_t nanoseconds) noexcept {
         constexpr auto most = static_cast<std::uint64_t>((duration::max)().count());
-        return saturating_add(start_, duration(static_cast<duration::rep>(since < most ? since : most)));
+        return static_cast<duration::rep>(nanoseconds < most ? nanoseconds : most);
     }
 
     [[nodiscard]] PLATEAU_ALWAYS_INLINE bool is_over(std::uint32_t deadline, std::uint64_t tick) const noexcept {
@@ -129,11 +167,28 @@ private:
         return static_cast<std::uint32_t>(end);
     }
 
+    [[nodiscard]] std::uint32_t idle_deadline(std::uint32_t fixed) const noexcept {
+        const std::uint32_t idle = deadline_after(how_.time_to_idle);
+        return idle < fixed ? idle : fixed;
+    }
+    [[nodiscard]] PLATEAU_COLD std::uint32_t aged_deadline(std::uint32_t slot, duration time_to_live) noexcept {
+        const std::uint32_t fixed = deadline_after(shortened(time_to_live));
+        if (!idles_) return fixed;
+        slab_.fixed_deadline(slot) = fixed;
+        return idle_deadline(fixed);
+    }
+    [[nodiscard]] duration shortened(duration time_to_live) noexcept {
+        if (how_.ttl_jitter == 0 || time_to_live == forever) return time_to_live;
+        const auto part = static_cast<double>(mix(how_.seed++) >> 11) * 0x1p-53;
+        const auto cut = static_cast<double>(time_to_live.count()) * how_.ttl_jitter * part;
+        return time_to_live - duration(static_cast<duration::rep>(cut));
+    }
+
     /// Once in a year, or after the clock jumped that far: 32 bits start anew. Complexity: linear in the slots.
     PLATEAU_COLD void rebase(std::uint64_t ahead) noexcept {
         constexpr std::uint64_t turn = std::uint64_t{1} << (timer_wheel::level_bits * timer_wheel::levels);
         const std::uint64_t shift = ahead / turn * turn;  // whole turns: every entry stays in its list
-        slab_.for_each_timer([&](timer_cell& cell) { cell.deadline = earlier(cell.deadline, shift); });
+        slab_.for_each_deadline([&](std::uint32_t& deadline) { deadline = earlier(deadline, shift); });
         base_ += shift;
         wheel_->rebase(static_cast<std::uint32_t>(ahead - shift));
     }
@@ -151,7 +206,10 @@ private:
 
     Slab& slab_;
     timer_wheel* wheel_ = nullptr;
+    bool idles_;
+    bool plain_;  // nothing shortens or moves a deadline
     time_point start_;
+    aging how_;
     std::uint64_t last_ = 0;      // the latest time seen, in nanoseconds since start_
     std::uint64_t now_tick_ = 0;  // the same, in ticks
     std::uint64_t base_ = 0;

@@ -201,6 +201,28 @@ public:
         return peek_at(query, [](const V&) {});
     }
 
+    template <class Q>
+    [[nodiscard]] std::optional<duration> remaining(const Q& query) const {
+        std::optional<duration> answer;
+        find_quietly(query, [&](const core_type& core, found at, auto now) { answer = core.remaining(at.slot, now); });
+        return answer;
+    }
+    template <class F>
+    void for_each(order from, F&& f) const {
+        static_assert(std::is_invocable_v<F&, const K&, const V&>, "plateau: for_each calls f(const K&, const V&)");
+        trap_visitors();
+        const visitor inside(*this);
+        for_each_shard([&](shard_type& shard) {
+            typename shard_type::template quiet_session<true> in(shard);
+            const given_time moment{in->timed() ? now() : time_point{}};
+            in->for_each(from, [&](std::uint32_t slot) {
+                if (in->over_at(slot, moment)) return;
+                const auto& entry = in->at(slot);
+                f(std::as_const(entry.key), std::as_const(entry.value));
+            });
+        });
+    }
+
     template <class Q, class F>
     bool visit(const Q& query, F&& f) {
         static_assert(std::is_invocable_v<F&, const V&>, "plateau: visit calls f(const V&)");
@@ -261,7 +283,7 @@ public:
             session in(shard);
             if (in->weighs() && !weighed) continue;
             if (!condition()) return cache_reason::absent;
-            if (in->timed() || time_to_live != forever) in->observe(now());
+            if (in->asks_time(time_to_live)) in->observe(now());
             return in->put(low_half(hash), key, value, held, time_to_live, note);
         }
     }
@@ -411,6 +433,9 @@ private:
         require_option(options.max_entries == unlimited || options.max_entries <= core_type::max_slots,
                        too_many_entries);
         require_option(options.time_to_live > duration::zero(), "plateau: cache time_to_live is not above zero\n");
+        require_option(options.time_to_idle > duration::zero(), "plateau: cache time_to_idle is not above zero\n");
+        require_option(options.ttl_jitter >= 0 && options.ttl_jitter < 1,
+                       "plateau: cache ttl_jitter is not from 0 to below 1\n");
         return options;
     }
     [[nodiscard]] static bool needs_weights(const cache_options& options) noexcept {
@@ -489,6 +514,7 @@ private:
         shard_list_size_ = wanted;
         shard_shift_ = 63 - static_cast<unsigned>(std::countr_zero(wanted));
         building_guard whole{this};
+        aging how{options_.time_to_idle, options_.ttl_jitter, options_.ttl_jitter == 0 ? 0 : draw_seed().first};
         while (shard_count_ < wanted) {
             const typename core_type::limits bounds{
                 .max_entries = share(options_.max_entries, wanted, shard_count_),
@@ -498,8 +524,9 @@ private:
                 .pins_follow_max_bytes = options_.max_pinned_bytes == 0,
                 .reclaim_budget = options_.reclaim_budget,
             };
-            shards_[shard_count_] = shard_type::make(bounds, hash_, equal_, allocator_, judge_, start, listener_);
+            shards_[shard_count_] = shard_type::make(bounds, how, hash_, equal_, allocator_, judge_, start, listener_);
             ++shard_count_;
+            how.seed = mix(how.seed);
         }
         whole.engine = nullptr;
     }
@@ -635,21 +662,38 @@ private:
     template <class Key, class Now>
     [[nodiscard, gnu::noinline]] answer_of<V> get_live(shard_type& shard, std::uint64_t hash, const Key& key,
                                                        Now moment) {
+        if (options_.time_to_idle != forever) [[unlikely]]
+            return get_idling(shard, hash, key, moment);
         session in(shard);
         const found at = find_live(*in, hash, key, moment);
         if (!at) return std::nullopt;
         return in->copy_and_use(at);
     }
+    template <class Key, class Now>
+    [[nodiscard, gnu::noinline]] answer_of<V> get_idling(shard_type& shard, std::uint64_t hash, const Key& key,
+                                                         Now moment) {
+        session in(shard);
+        const found at = find_live(*in, hash, key, moment);
+        if (!at) return std::nullopt;
+        return in->copy_use_and_touch(at);
+    }
 
     template <class Q, class F>
     bool peek_at(const Q& query, F f) const {
+        return find_quietly(query, [&](const core_type&, found at, auto) { f(std::as_const(at.entry->value)); });
+    }
+    /// Calls `f(core, found, now)` for a live entry, and uses nothing.
+    template <class Q, class F>
+    bool find_quietly(const Q& query, F f) const {
         const key_for<Q> key(query);
         if (!key.possible()) return false;
         const std::uint64_t hash = hash_of(key.view());
         typename shard_type::template quiet_session<true> in(shard_of(hash));
         const found at = in->find(low_half(hash), key.view());
-        if (!at || in->over_at(at.slot, [this] { return now(); })) return false;
-        f(std::as_const(at.entry->value));
+        std::optional<time_point> moment;  // the clock is asked once, and only if it matters
+        const auto once = [&] { return moment ? *moment : *(moment = now()); };
+        if (!at || in->over_at(at.slot, once)) return false;
+        f(*in, at, once);
         return true;
     }
 

@@ -12,28 +12,31 @@
 
 PLATEAU_NAMESPACE_BEGIN
 
-/// A map that forgets: bounded by entries, by bytes and by time to live, in exact least-recently-used order.
+/// A map that forgets: bounded by entries, by bytes and by time, in exact least-recently-used order, or in that of its
+/// `eviction` policy.
 ///
-/// When to use      one thread (an event loop, a worker's own cache), or under a lock of yours.
-/// When not to use  several threads: `concurrent_lru_cache`.
+/// When to use: one thread (an event loop, a worker's own cache), or under a lock of yours. When not to use: several
+/// threads, which `concurrent_cache` is for.
 ///
-/// Promise     After every call there are at most `max_entries` entries, and at most `max_bytes` bytes are charged for
-///             them (an entry: what the weigher answers for it, plus `entry_overhead`). An entry past its deadline is
-///             never handed out. What this object and its entries take stays below `memory_ceiling()`; beside that,
-///             while a put runs, stands the entry it is about to store. At constant size nothing is allocated.
-/// Refusals    `put` says why it did not keep an entry; the old entry of that key, and the arguments, are then
-/// untouched. Look-up     by anything that hashes and compares as K: std::string_view for std::string, without a
-/// temporary. Values      leave as copies, are visited in place, or are pinned (policy `pins = counted`): no reference
-/// dangles. Throws      what copying or moving K and V, hash, equality, weigher, predicate and the allocator throw;
-/// then nothing
-///             has changed, except where a member says otherwise.
-/// Complexity  expected O(1) a call, and O(1) for each entry it removes; growing up to the bound moves the index, O(n).
-/// Callbacks   The listener and the destructors of K and V run after the fact, before the call returns, and may call
-/// the
-///             cache; a chain of them takes no stack. From inside a visit, a predicate, an equality or a copy, calling
-///             the same cache is a violation.
-/// Threads     one at a time. Neither copied nor moved. Parts passed by reference (the clock) outlive it.
-/// Sources     order and bounds: a slab with 32-bit links; index: chunk_index.hpp; deadlines: timer_wheel.hpp.
+/// - Promise: after every call there are at most `max_entries` entries, and at most `max_bytes` bytes are charged for
+///   them (an entry: what the weigher answers for it, plus `entry_overhead`). An entry past its deadline is never
+///   handed out. What this object and its entries take stays below `memory_ceiling()`; beside that, while a put runs,
+///   stands the entry it is about to store. At constant size nothing is allocated.
+/// - Refusals: `put` says why it did not keep an entry; the old entry of that key, and the arguments, are then
+///   untouched.
+/// - Look-up by anything that hashes and compares as K: std::string_view for std::string, without a temporary.
+/// - Values leave as copies, are visited in place, or are pinned (policy `pins = counted`): no reference dangles.
+/// - Throws what copying or moving K and V, hash, equality, weigher, predicate and the allocator throw. Nothing has
+///   changed then, except where a member says otherwise.
+/// - Complexity: expected O(1) a call, and O(1) for each entry it removes. Growing up to the bound moves the index, in
+///   O(n).
+/// - Callbacks: the listener and the destructors of K and V run after the fact, before the call returns, and may call
+///   the cache; a chain of them takes no stack. From inside a visit, a predicate, an equality or a copy, calling the
+///   same cache is a violation.
+/// - Threads: one at a time. Neither copied nor moved. Parts passed by reference (the clock) outlive it.
+///
+/// Sources: a slab with 32-bit links (slab.hpp), the index (chunk_index.hpp), the orders (lru_order.hpp,
+/// s3fifo_order.hpp) and the deadlines (timer_wheel.hpp).
 template <class K, class V, class Policies>
 class lru_cache {
     using engine_type = detail::cache_engine<K, V, Policies, detail::sole_access>;
@@ -52,7 +55,8 @@ public:
     static constexpr std::size_t entry_overhead = engine_type::entry_overhead;
 
     /// `parts`: objects of the policies' types, in any order; a clock by reference, the others are copied.
-    /// Throws: std::invalid_argument for bounds that are 0, absent or too large, and for a `time_to_live` <= 0.
+    /// Throws: std::invalid_argument for bounds that are 0, absent or too large, for a time <= 0 and a jitter that is
+    /// no share below 1.
     template <class... Parts>
     explicit lru_cache(const cache_options& bounds, Parts&&... parts)
         : engine_(bounds, std::forward<Parts>(parts)...) {}
@@ -61,7 +65,7 @@ public:
 
     // ---- look up
 
-    /// Returns: a copy of the live value, which becomes the most recently used.
+    /// Returns: a copy of the live value, which counts as used.
     template <class Q>
     [[nodiscard]] PLATEAU_ALWAYS_INLINE std::optional<V> get(const Q& key) {
         return engine_.get(key);
@@ -85,6 +89,11 @@ public:
     [[nodiscard]] bool contains(const Q& key) const {
         return engine_.contains(key);
     }
+    /// Returns: how long the live entry has from now on if nobody uses it, `forever` if it has no deadline.
+    template <class Q>
+    [[nodiscard]] std::optional<duration> remaining(const Q& key) const {
+        return engine_.remaining(key);
+    }
     /// Returns: a handle that keeps the value, or absent, or pinned_full. The handle may outlive the cache.
     template <class Q>
     [[nodiscard]] plateau::pin<V> pin(const Q& key) {
@@ -105,8 +114,9 @@ public:
     bool erase(const Q& key) {
         return engine_.erase(key);
     }
-    /// Erases, from the least recently used on, entries for which `chosen(const K&, const V&)` holds, at most `budget`.
-    /// Returns: how many. Complexity: linear in the entries. If `chosen` throws, those it had chosen are gone.
+    /// Erases, from the one that would go first on, entries for which `chosen(const K&, const V&)` holds, at most
+    /// `budget`. Returns: how many. Complexity: linear in the entries. If `chosen` throws, those it had chosen are
+    /// gone.
     template <class F>
     std::size_t erase_if(F&& chosen, std::size_t budget = unlimited) {
         return engine_.erase_if(std::forward<F>(chosen), budget);
@@ -122,14 +132,20 @@ public:
     /// As set_max_entries. The first byte bound of a cache that had none weighs every entry; if that throws, no bound
     /// is changed and no entry evicted, though weights may be kept from then on.
     std::size_t set_max_bytes(std::size_t max_bytes) { return engine_.set_max_bytes(max_bytes); }
-    /// Gives expired entries back, looking at no more than `budget` entries; all memory, when none is left. Returns:
-    /// how many.
+    /// Gives expired and invalidated entries back, looking at no more than `budget` entries; all memory, when none is
+    /// left. Returns: how many.
     std::size_t purge_expired(std::size_t budget = unlimited) { return engine_.purge_expired(budget); }
     /// Returns: when purge_expired next has something to do, not later than the first deadline; none without deadlines.
     [[nodiscard]] std::optional<time_point> next_deadline() const noexcept { return engine_.next_deadline(); }
 
     // ---- read out
 
+    /// Calls `f(const K&, const V&)` for every live entry, in the order of eviction or against it; nothing counts as
+    /// used. Complexity: linear in the entries. From inside `f`, calling this cache is a violation.
+    template <class F>
+    void for_each(order from, F&& f) const {
+        engine_.for_each(from, std::forward<F>(f));
+    }
     [[nodiscard]] std::size_t size() const noexcept { return engine_.size(); }
     [[nodiscard]] cache_stats stats() const noexcept { return engine_.stats(); }
     /// Bytes that the cache and what its entries own never exceed; `unlimited` when entries may own memory and neither

@@ -30,6 +30,14 @@ struct cache_options {
     /// 2^31 ticks (about a year) it counts as that.
     duration time_to_live = forever;
 
+    /// From its last use (a hit of get, visit or pin, or the put that stored it) to its end: what nobody asks for goes.
+    /// Rounded and bounded as `time_to_live`; of the two, what comes first ends the entry. Takes 4 bytes an entry.
+    duration time_to_idle = forever;
+
+    /// The share of a time to live, its own or the cache's, by which an entry may end sooner, at random: entries that
+    /// were stored together do not end together. From 0 to below 1.
+    double ttl_jitter = 0;
+
     /// Entries that one put or erase looks at, at most, to give expired and invalidated ones back beside its own work.
     unsigned reclaim_budget = 4;
 };
@@ -37,6 +45,9 @@ struct cache_options {
 struct put_options {
     std::optional<duration> time_to_live{};  ///< for this entry, in place of the cache's
 };
+
+/// The ends from which the entries of a cache are gone through.
+enum class order : unsigned char { hottest_first, coldest_first };
 
 /// Why a cache did not keep an entry, or did not hand one out.
 enum class cache_reason : unsigned char {

@@ -69,11 +69,11 @@ public:
     using core_type = cache_core<K, V, Policies>;
     using listener_type = typename Policies::listener;
 
-    cache_shard(const typename core_type::limits& bounds, const typename Policies::hash& hash,
+    cache_shard(const typename core_type::limits& bounds, const aging& how, const typename Policies::hash& hash,
                 const typename Policies::equal& equal, const typename Policies::allocator& allocator,
                 const typename Policies::judge& judge, time_point start, listener_type& listener)
         : pin_home{&release},
-          core_(bounds, hash, equal, allocator, judge, start),
+          core_(bounds, how, hash, equal, allocator, judge, start),
           listener_(&listener),
           allocator_(allocator) {}
 
@@ -129,14 +129,14 @@ public:
         shard->leave_for_good();
     }
 
-    [[nodiscard]] static cache_shard* make(const typename core_type::limits& bounds,
+    [[nodiscard]] static cache_shard* make(const typename core_type::limits& bounds, const aging& how,
                                            const typename Policies::hash& hash, const typename Policies::equal& equal,
                                            const typename Policies::allocator& allocator,
                                            const typename Policies::judge& judge, time_point start,
                                            listener_type& listener) {
         shard_allocator own(allocator);
         memory_guard memory{own, shard_traits::allocate(own, 1)};
-        std::construct_at(memory.shard, bounds, hash, equal, allocator, judge, start, listener);
+        std::construct_at(memory.shard, bounds, how, hash, equal, allocator, judge, start, listener);
         return std::exchange(memory.shard, nullptr);
     }
 

@@ -46,7 +46,7 @@ struct cache_node {
 };
 
 /// Slots for nodes, in pages that never move, with columns beside them that exist only where they are needed: a weight,
-/// a deadline, a count of pins.
+/// a deadline, one that does not move, a count of pins.
 ///
 /// New entries go to the page that has been open longest until it is full. So pages whose entries have left stay empty
 /// and can be given back (`release_empty_page`), whichever slots the evictions happened to free.
@@ -62,14 +62,14 @@ public:
         std::bit_floor(MaxPageBytes / sizeof(Node) < 16 ? (MaxPageSlots < 16 ? MaxPageSlots : std::size_t{16})
                        : MaxPageBytes / sizeof(Node) > MaxPageSlots ? MaxPageSlots
                                                                     : MaxPageBytes / sizeof(Node));
-    /// Bytes of one slot with every column there may be.
+    /// Bytes of one slot with every column but that of fixed deadlines.
     static constexpr std::size_t slot_bytes =
         sizeof(Node) + sizeof(std::uint32_t) + sizeof(timer_cell) + (HasPins ? sizeof(std::uint32_t) : 0);
 
     /// The first page has `first_page` slots, at least one ordinary page: where all that will ever be needed is in it,
     /// a slot is found without a table.
     slab(const Allocator& allocator, std::size_t first_page) noexcept
-        : first_range_(range_of(first_page)), allocator_(allocator) {}
+        : first_range_(range_of(first_page)), one_page_range_(first_range_), allocator_(allocator) {}
     slab(const slab&) = delete;
     slab& operator=(const slab&) = delete;
     ~slab() { release(); }
@@ -80,6 +80,7 @@ public:
 
     /// Two ways from a slot to what belongs to it, for paths that look up several: any pages, or all slots in one.
     struct paged_slots {
+        static constexpr bool may_move_deadlines = true;
         const slab& in;
         [[nodiscard]] PLATEAU_ALWAYS_INLINE Node& operator[](std::uint32_t slot) const noexcept {
             return in.node(slot);
@@ -87,18 +88,23 @@ public:
         [[nodiscard]] std::uint32_t deadline(std::uint32_t slot) const noexcept { return in.timer(slot).deadline; }
     };
     struct one_page_slots {
+        static constexpr bool may_move_deadlines = false;
         Node* nodes;
         const timer_cell* timers;
         [[nodiscard]] PLATEAU_ALWAYS_INLINE Node& operator[](std::uint32_t slot) const noexcept { return nodes[slot]; }
         [[nodiscard]] std::uint32_t deadline(std::uint32_t slot) const noexcept { return timers[slot].deadline; }
     };
     [[nodiscard]] paged_slots pages() const noexcept { return {*this}; }
-    [[nodiscard]] bool is_one_page() const noexcept { return page_count_ == first_range_; }
+    /// Never true with fixed deadlines: who looks up among the slots of one page moves no deadline.
+    [[nodiscard]] bool is_one_page() const noexcept { return page_count_ == one_page_range_; }
     /// Expects: is_one_page().
     [[nodiscard]] one_page_slots one_page() const noexcept { return {pages_->nodes, pages_->timers}; }
 
     [[nodiscard]] timer_cell& timer(std::uint32_t slot) const noexcept {
         return pages_[page_of(slot)].timers[place_of(slot)];
+    }
+    [[nodiscard]] std::uint32_t& fixed_deadline(std::uint32_t slot) const noexcept {
+        return pages_[page_of(slot)].fixed_deadlines[place_of(slot)];
     }
     [[nodiscard]] std::uint32_t& weight(std::uint32_t slot) const noexcept {
         return pages_[page_of(slot)].weights[place_of(slot)];
@@ -132,6 +138,14 @@ public:
         for (std::uint32_t id = 0; id < page_count_; ++id) fill_timers(pages_[id]);
         has_timers_ = true;
     }
+    /// Effects: from now on each slot has a deadline beside that which may move; those that exist already have `never`.
+    void add_fixed_deadlines() {
+        if (has_fixed_deadlines_) return;
+        add_column(&page::fixed_deadlines);
+        for (std::uint32_t id = 0; id < page_count_; ++id) fill_fixed_deadlines(pages_[id]);
+        has_fixed_deadlines_ = true;
+        one_page_range_ = nil;
+    }
     /// Effects: from now on each slot has a weight; those that exist already have `weight`.
     void add_weights(std::uint32_t weight) {
         add_column(&page::weights);
@@ -143,11 +157,14 @@ public:
         column_guard<std::uint32_t> all{*this, &page::weights, page_count_};
         has_weights_ = false;
     }
-    /// Calls `f(timer_cell&)` for every slot, taken or not. Expects: has_timers().
+    /// Calls `f(deadline&)` for every deadline of every slot, taken or not. Expects: has_timers().
     template <class F>
-    void for_each_timer(F f) noexcept {
+    void for_each_deadline(F f) noexcept {
         for (std::uint32_t id = 0; id < page_count_; ++id)
-            for (std::uint32_t i = 0; i < pages_[id].slots; ++i) f(pages_[id].timers[i]);
+            for (std::uint32_t i = 0; i < pages_[id].slots; ++i) {
+                f(pages_[id].timers[i].deadline);
+                if (has_fixed_deadlines_) f(pages_[id].fixed_deadlines[i]);
+            }
     }
     [[nodiscard]] bool has_timers() const noexcept { return has_timers_; }
     [[nodiscard]] bool has_weights() const noexcept { return has_weights_; }
@@ -166,6 +183,7 @@ public:
     void release(std::size_t first_page) noexcept {
         release();
         first_range_ = range_of(first_page);
+        if (!has_fixed_deadlines_) one_page_range_ = first_range_;
     }
     /// Effects: gives all memory back. Expects: no slot is taken.
     void release() noexcept {
@@ -185,6 +203,7 @@ public:
     /// Bytes of pages in which no entry stands. The tables are not among them: they stay while one page does.
     [[nodiscard]] std::size_t idle_bytes() const noexcept {
         const std::size_t slot = sizeof(Node) + (has_timers_ ? sizeof(timer_cell) : 0) +
+                                 (has_fixed_deadlines_ ? sizeof(std::uint32_t) : 0) +
                                  (has_weights_ ? sizeof(std::uint32_t) : 0) + (HasPins ? sizeof(std::uint32_t) : 0);
         return bytes_ - table_bytes() - used_ * slot;
     }
@@ -194,18 +213,16 @@ public:
     /// Bytes asked from the allocator and not given back.
     [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
 
-    /// The most bytes that pages for `slots` slots come to, tables included.
-    [[nodiscard]] static constexpr std::size_t bytes_for(std::size_t slots) noexcept {
+    /// The most bytes that pages for `slots` slots come to, tables included, where one takes `bytes_a_slot`.
+    [[nodiscard]] static constexpr std::size_t bytes_for(std::size_t slots, std::size_t bytes_a_slot) noexcept {
         const std::size_t rounded = saturating_add(slots, min_page_slots);
-        return saturating_add(saturating_mul(rounded, slot_bytes), table_bytes_for(slots));
+        return saturating_add(saturating_mul(rounded, bytes_a_slot), table_bytes_for(slots));
     }
     /// The same of the tables alone; while they grow, the old ones stand beside the new.
     [[nodiscard]] static constexpr std::size_t table_bytes_for(std::size_t slots) noexcept {
         const std::size_t pages = saturating_add(slots, min_page_slots) / page_slots;
         return saturating_mul(3 * (sizeof(page) + sizeof(std::uintptr_t)), saturating_add(pages, 2 * min_table));
     }
-    static constexpr std::size_t page_bytes = page_slots * slot_bytes;
-
     /// Every slot is taken, free, or was never taken; a page is in the open list exactly while it has room.
     void check_invariants() const noexcept {
         std::size_t used = 0;
@@ -245,6 +262,7 @@ private:
     struct page {
         Node* nodes;
         timer_cell* timers;
+        std::uint32_t* fixed_deadlines;
         std::uint32_t* weights;
         std::uint32_t* pins;
         std::uint32_t slots;
@@ -333,12 +351,14 @@ private:
         page_guard whole{this, fresh};
         fresh.nodes = get<Node>(fresh.slots);
         if (has_timers_) fresh.timers = get<timer_cell>(fresh.slots);
+        if (has_fixed_deadlines_) fresh.fixed_deadlines = get<std::uint32_t>(fresh.slots);
         if (has_weights_) fresh.weights = get<std::uint32_t>(fresh.slots);
         if constexpr (HasPins) fresh.pins = get<std::uint32_t>(fresh.slots);
         whole.owner = nullptr;
 
         for (std::uint32_t i = 0; i < fresh.slots; ++i) std::construct_at(fresh.nodes + i);
         if (has_timers_) fill_timers(fresh);
+        if (has_fixed_deadlines_) fill_fixed_deadlines(fresh);
         if (spare_ids_ != nil) spare_ids_ = pages_[id].next;
         else page_count_ += static_cast<std::uint32_t>(range);
         const auto nodes = reinterpret_cast<std::uintptr_t>(fresh.nodes);
@@ -362,6 +382,7 @@ private:
     void give_parts(const page& parts) noexcept {
         give(parts.nodes, parts.slots);
         give(parts.timers, parts.slots);
+        give(parts.fixed_deadlines, parts.slots);
         give(parts.weights, parts.slots);
         give(parts.pins, parts.slots);
     }
@@ -406,6 +427,11 @@ private:
             std::construct_at(of.timers + i, timer_cell{timer_cell::never, nil, nil});
     }
 
+    static void fill_fixed_deadlines(const page& of) noexcept {
+        for (std::uint32_t i = 0; of.fixed_deadlines != nullptr && i < of.slots; ++i)
+            std::construct_at(of.fixed_deadlines + i, timer_cell::never);
+    }
+
     /// All or nothing: a column is added to every page, or to none.
     template <class T>
     void add_column(T* page::*column) {
@@ -432,6 +458,7 @@ private:
     };
 
     std::size_t first_range_;            // how many page numbers page 0 takes
+    std::size_t one_page_range_;         // the same, or what no number of pages is
     std::uintptr_t* origins_ = nullptr;  // a page's nodes, less the bytes of all slots before it
     page* pages_ = nullptr;
     std::uint32_t first_open_ = nil;
@@ -444,6 +471,7 @@ private:
     std::size_t used_ = 0;
     std::size_t bytes_ = 0;
     bool has_timers_ = false;
+    bool has_fixed_deadlines_ = false;
     bool has_weights_ = false;
     PLATEAU_NO_UNIQUE_ADDRESS Allocator allocator_;
 };
