@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <plateau/cache/tag_list.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
 #include <plateau/fwd.hpp>
@@ -20,6 +21,7 @@ struct loaded {
     std::optional<duration> time_to_live{};
     std::optional<duration> stale_while_revalidate{};
     std::optional<duration> stale_if_error{};
+    tag_list tags{};  ///< for a tagged_cache below
 };
 
 PLATEAU_NAMESPACE_END
