@@ -127,7 +127,7 @@ DEFECTS = [
     ("readme.py", {"README.md": "```cpp\nint main() { return 3; }\n```\n"}, "ends with 3"),
     ("readme.py", {"README.md": "```cpp\nint main() {\n" + "\n" * 19 + "}\n```\n"}, "more than 20"),
     ("readme.py", {"README.md": "No program.\n"}, "no ```cpp block"),
-    ("cookbook.py", {"docs/cookbook/page.md": "```cpp\nint main() { return wrong; }\n```\n"}, "page.md:1"),
+    ("cookbook.py", {"docs/cookbook/page.md": "```cpp\nint main() { return wrong; }\n```\n"}, "page.md:2:"),
     ("cookbook.py", {"docs/cookbook/page.md": "```cpp\nint main() { return 3; }\n```\n"}, "page.md:2 ends with 3"),
     ("cookbook.py", {"docs/cookbook/page.md": "```cpp\nint one();\n```\n"}, "not one `int main() {`"),
     ("cookbook.py", {"docs/cookbook/page.md": "No program.\n"}, "no ```cpp block"),
