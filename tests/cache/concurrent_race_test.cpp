@@ -47,6 +47,10 @@ struct small_shards : plateau::concurrent_cache_policies {
     static constexpr std::size_t max_page_slots = 2;
     static constexpr std::size_t max_page_bytes = 1;
 };
+template <class Value>
+using shared_lru = plateau::concurrent_lru_cache<std::uint64_t, Value, small_shards>;
+template <class Value>
+using shared_s3fifo = plateau::concurrent_cache<std::uint64_t, Value, small_shards>;
 struct one_shard : small_shards {
     static constexpr std::size_t shards = 1;
 };
@@ -60,10 +64,9 @@ struct timed_shards : small_shards {
 namespace {
 
 /// Eight threads read, replace, erase, resize and clear one cache. Returns: how many torn values they saw.
-template <class Value>
+template <class Value, class Cache>
 int torn_values(std::uint64_t round) {
-    using cache_type = plateau::concurrent_lru_cache<std::uint64_t, Value, small_shards>;
-    auto cache = std::make_unique<cache_type>(plateau::cache_options{.max_entries = 16, .max_bytes = 1'000'000});
+    auto cache = std::make_unique<Cache>(plateau::cache_options{.max_entries = 16, .max_bytes = 1'000'000});
     auto torn = std::make_unique<std::atomic<int>>(0);
     run_together(race_threads, [&](std::size_t thread) {
         random_source random{"torn" + std::to_string(round) + "." + std::to_string(thread)};
@@ -117,8 +120,16 @@ int torn_values(std::uint64_t round) {
 TEST_CASE("no value is torn while eight threads read, replace, erase, resize and clear", "[cache][race]") {
     race_for("cache", "concurrent_lru_cache", [](std::uint64_t round) {
         INFO(random_source::repeat() << ", round " << round);
-        REQUIRE(torn_values<checked_value>(round) == 0);
-        REQUIRE(torn_values<heap_value>(round) == 0);
+        REQUIRE(torn_values<checked_value, shared_lru<checked_value>>(round) == 0);
+        REQUIRE(torn_values<heap_value, shared_lru<heap_value>>(round) == 0);
+    });
+}
+
+TEST_CASE("the same with queues and ghosts", "[cache][race]") {
+    race_for("cache", "concurrent_cache", [](std::uint64_t round) {
+        INFO(random_source::repeat() << ", round " << round);
+        REQUIRE(torn_values<checked_value, shared_s3fifo<checked_value>>(round) == 0);
+        REQUIRE(torn_values<heap_value, shared_s3fifo<heap_value>>(round) == 0);
     });
 }
 

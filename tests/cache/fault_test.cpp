@@ -55,7 +55,7 @@ using key = throwing_value;
 
 template <class P>
 using one_thread = plateau::lru_cache<key, value, P>;
-using shared_cache = plateau::concurrent_lru_cache<key, value, fallible_shards>;
+using shared_cache = plateau::concurrent_cache<key, value, fallible_shards>;
 
 /// A cache with what it needs, and what it held before the operation.
 template <class Cache>
@@ -525,7 +525,7 @@ TEST_CASE("a construction that fails at any allocation or copy of a part leaves 
     sweep_constructions<one_thread<fallible>>(table, "construction of lru_cache");
     sweep_constructions<one_thread<fallible_shrunk>>(table, "construction with pages of two slots");
     sweep_constructions<one_thread<fallible_pins>>(table, "construction with pins");
-    sweep_constructions<shared_cache>(table, "construction of concurrent_lru_cache");
+    sweep_constructions<shared_cache>(table, "construction of concurrent_cache");
     sweep_constructions<one_thread<of_fragile_parts<fallible>>>(
         table, "construction with parts", fragile<throwing_hash>{}, fragile<throwing_equal>{},
         fragile<throwing_weigher>{}, fragile<silent_listener>{});

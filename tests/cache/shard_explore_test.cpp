@@ -15,6 +15,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -70,6 +71,9 @@ struct smallest : plateau::concurrent_cache_policies {
 };
 template <std::size_t Shards, std::size_t OutboxSlots>
 using cache_of = plateau::concurrent_lru_cache<int, boxed, smallest<Shards, OutboxSlots>>;
+/// The same answers, where there is room for one entry, or for all.
+template <std::size_t Shards, std::size_t OutboxSlots>
+using s3fifo_of = plateau::concurrent_cache<int, boxed, smallest<Shards, OutboxSlots>>;
 
 // ---- a thread's part: letters, most with a key behind them
 //
@@ -231,7 +235,7 @@ char take_step(Cache& cache, const step& next, std::optional<plateau::pin<boxed>
     return static_cast<char>(answer);
 }
 
-template <std::size_t Shards, std::size_t OutboxSlots>
+template <class Cache>
 void play(scene& s, const std::vector<std::vector<step>>& threads, std::size_t max_entries,
           const std::set<answers>& allowed) {
     static constexpr const char* names[] = {"first", "second", "third"};
@@ -239,7 +243,7 @@ void play(scene& s, const std::vector<std::vector<step>>& threads, std::size_t m
     int told = 0;
     answers given[3];
     {
-        cache_of<Shards, OutboxSlots> cache({.max_entries = max_entries}, reads_the_leaving{&told});
+        Cache cache({.max_entries = max_entries}, reads_the_leaving{&told});
         for (std::size_t t = 0; t < threads.size(); ++t) {
             s.thread(names[t], [&cache, &steps = threads[t], &mine = given[t]] {
                 std::optional<plateau::pin<boxed>> held;
@@ -265,15 +269,16 @@ void play(scene& s, const std::vector<std::vector<step>>& threads, std::size_t m
     s.check(boxed::live == 0, "no value outlives the cache and the pins");
 }
 
-template <std::size_t Shards, std::size_t OutboxSlots>
+template <std::size_t Shards, std::size_t OutboxSlots, template <std::size_t, std::size_t> class Cache = cache_of>
 void explore_parts(std::size_t max_entries, const std::vector<std::string_view>& parts, unsigned stale = 2) {
     const std::vector<std::vector<step>> threads = parse(parts);
     const model expected(threads, Shards, max_entries, OutboxSlots == 1);
-    std::string name = "shards " + std::to_string(Shards) + " entries " + std::to_string(max_entries) + " outbox " +
-                       std::to_string(OutboxSlots);
+    std::string name = std::is_same_v<Cache<1, 1>, cache_of<1, 1>> ? "" : "s3fifo ";
+    name += "shards " + std::to_string(Shards) + " entries " + std::to_string(max_entries) + " outbox " +
+            std::to_string(OutboxSlots);
     for (const std::string_view part : parts) name += ' ' + std::string(part);
     explore_all_modes("cache", {.name = name.c_str(), .stale = stale},
-                      [&](scene& s) { play<Shards, OutboxSlots>(s, threads, max_entries, expected.allowed()); });
+                      [&](scene& s) { play<Cache<Shards, OutboxSlots>>(s, threads, max_entries, expected.allowed()); });
 }
 
 }  // namespace
@@ -303,6 +308,12 @@ TEST_CASE("two threads, three calls each, in two shards", "[cache][explore]") {
     explore_parts<2, 4>(2, {"p1p2g1", "p2p3g2"});
     explore_parts<2, 4>(2, {"p1i1u", "p3cg1"});
     explore_parts<2, 4>(2, {"p1cp2", "p2c"}, 1);
+}
+
+TEST_CASE("the same with queues and ghosts, where any order of eviction answers alike", "[cache][explore]") {
+    explore_parts<1, 4, s3fifo_of>(1, {"p1g1p2", "p2g2p1"});
+    explore_parts<1, 4, s3fifo_of>(1, {"p1i1p1", "i1p2e1"});
+    explore_parts<1, 4, s3fifo_of>(4, {"p1p2g1", "p1v2e1"});
 }
 
 TEST_CASE("three threads, two calls each", "[cache][explore]") {
