@@ -39,6 +39,12 @@ public:
         return now < saturating_add(fresh_until, revalidate) ? sight::stale : sight::failing;
     }
 
+    /// For how long it is still fresh; negative when it is stale.
+    [[nodiscard]] duration fresh_for(time_point now) const noexcept {
+        const std::uint64_t moment = low_ | (std::uint64_t{high_} << 32U);
+        return moment == 0 ? forever : time_point(duration(static_cast<std::int64_t>(moment))) - now;
+    }
+
 private:
     static constexpr std::int64_t step = std::int64_t{1} << 20;
 

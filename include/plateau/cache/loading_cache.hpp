@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <plateau/cache/dump.hpp>
 #include <plateau/cache/load_core.hpp>
 #include <plateau/cache/load_options.hpp>
 #include <plateau/cache/load_result.hpp>
@@ -218,6 +219,14 @@ public:
     [[nodiscard]] const inner_type& inner() const noexcept PLATEAU_LIFETIMEBOUND { return core_.inner(); }
     [[nodiscard]] std::size_t size() const noexcept { return core_.inner().size(); }
     [[nodiscard]] auto stats() const noexcept { return core_.stats(); }
+    template <dump_sink Sink>
+    dump_result dump(Sink&& sink, const dump_options& how = {}) const {
+        return core_.inner().dump(sink, how);
+    }
+    template <dump_source Source>
+    warm_up_result warm_up(Source&& source, const warm_up_options& how = {}) {
+        return core_.inner().warm_up(source, how);
+    }
     [[nodiscard]] std::size_t memory_ceiling() const noexcept { return core_.memory_ceiling(); }
     /// While no other thread is in a call.
     void check_invariants() const noexcept { core_.check_invariants(); }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <plateau/cache/dump.hpp>
 #include <plateau/cache/engine.hpp>
 #include <plateau/cache/layer_access.hpp>
 #include <plateau/cache/options.hpp>
@@ -317,6 +318,14 @@ public:
     }
     /// That of the near cache: what the tier holds is elsewhere. Beside it stand the key and the value of each call
     /// that is at the tier.
+    template <dump_sink Sink>
+    dump_result dump(Sink&& sink, const dump_options& how = {}) const {
+        return inner_.dump(sink, how);
+    }
+    template <dump_source Source>
+    warm_up_result warm_up(Source&& source, const warm_up_options& how = {}) {
+        return inner_.warm_up(source, how);
+    }
     [[nodiscard]] std::size_t memory_ceiling() const noexcept { return near_.memory_ceiling(); }
     void check_invariants() const noexcept { near_.check_invariants(); }
 
