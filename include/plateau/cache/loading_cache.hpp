@@ -219,6 +219,7 @@ public:
     [[nodiscard]] const inner_type& inner() const noexcept PLATEAU_LIFETIMEBOUND { return core_.inner(); }
     [[nodiscard]] std::size_t size() const noexcept { return core_.inner().size(); }
     [[nodiscard]] auto stats() const noexcept { return core_.stats(); }
+    /// What is fresh, for as long as it is; a warm-up stores it as if it had been loaded.
     template <dump_sink Sink>
     dump_result dump(Sink&& sink, const dump_options& how = {}) const {
         return core_.inner().dump(sink, how);

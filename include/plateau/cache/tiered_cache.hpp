@@ -169,8 +169,7 @@ using as_object = std::conditional_t<std::is_same_v<std::remove_cvref_t<Argument
 ///          erase returned finds what was there before, and none that ran meanwhile brings it back: a value from the
 ///          tier is not kept when its key was written since the tier was asked. (Keys share 1,024 marks for that: a
 ///          write of another key may have the same effect.)
-/// clear, erase_if, bounds, visits, pins, contains, peek: near only. What they remove may come back from the tier. A
-///          dump is that of `inner()`.
+/// clear, erase_if, bounds, visits, pins, contains, peek: near only. What they remove may come back from the tier.
 ///
 /// Puts of one key that overlap may reach the two in different order: then the near entry goes, and the tier decides.
 ///
@@ -316,16 +315,17 @@ public:
         all.tier_erasures = told_.erasures.load(std::memory_order_relaxed);
         return all;
     }
-    /// That of the near cache: what the tier holds is elsewhere. Beside it stand the key and the value of each call
-    /// that is at the tier.
+    /// Of the near cache, without asking the tier; so is warm_up.
     template <dump_sink Sink>
     dump_result dump(Sink&& sink, const dump_options& how = {}) const {
-        return inner_.dump(sink, how);
+        return near_.dump(sink, how);
     }
     template <dump_source Source>
     warm_up_result warm_up(Source&& source, const warm_up_options& how = {}) {
-        return inner_.warm_up(source, how);
+        return near_.warm_up(source, how);
     }
+    /// That of the near cache: what the tier holds is elsewhere. Beside it stand the key and the value of each call
+    /// that is at the tier.
     [[nodiscard]] std::size_t memory_ceiling() const noexcept { return near_.memory_ceiling(); }
     void check_invariants() const noexcept { near_.check_invariants(); }
 
