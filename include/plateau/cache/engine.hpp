@@ -869,6 +869,10 @@ private:
             if (in->asks_time(time_to_live)) in->observe(now());
             const found old = in->find(low_half(hash), key.view());
             if (old && !in->over(old.slot)) return false;
+            if constexpr (pooled) {
+                if (const std::size_t lacks = in->shortage(held); lacks != 0)
+                    in->add_bytes(bytes_.take(lacks, saturating_add(lacks, ahead())));
+            }
             if (!in->has_room(held)) in->reclaim();
             if (!in->has_room(held)) return false;
             if (!in->put(low_half(hash), key, value, held, time_to_live, note_type{})) return false;
