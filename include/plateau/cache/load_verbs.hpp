@@ -77,6 +77,8 @@ public:
         return result;
     }
     void hand_on(node&) noexcept { leave(); }
+    /// The wait does not begin: its waiter was armed by its own callback, and then ended.
+    void drop() noexcept { leave(); }
 
     /// Effects: gives the reference back, if it is still held.
     void leave() noexcept {
