@@ -225,8 +225,8 @@ public:
         return core_.inner().dump(sink, how);
     }
     template <dump_source Source>
-    warm_up_result warm_up(Source&& source, const warm_up_options& how = {}) {
-        return core_.inner().warm_up(source, how);
+    warm_up_result warm_up(Source&& from, const warm_up_options& how = {}) {
+        return core_.inner().warm_up(from, how);
     }
     [[nodiscard]] std::size_t memory_ceiling() const noexcept { return core_.memory_ceiling(); }
     /// While no other thread is in a call.
