@@ -76,7 +76,7 @@ class loading_cache {
                   "concurrent_lru_cache, not on lru_cache");
     using core_type = detail::load_core<C>;
     using sync = typename core_type::sync;
-    using source = typename core_type::source;
+    using loads_from = typename core_type::source;
 
 public:
     using key_type = typename C::key_type;
@@ -131,7 +131,7 @@ public:
     /// For a coroutine, on `where`.
     template <class Q>
     [[nodiscard]] auto async_get(Q&& key, executor_ref where) {
-        return awaitable<source>(std::forward<Q>(key), core_.own_loader(), where);
+        return awaitable<loads_from>(std::forward<Q>(key), core_.own_loader(), where);
     }
 
     // ---- get, by a loader of the caller's
@@ -153,7 +153,7 @@ public:
     void get_or_load_then(waiter<F, sync>& node, const Q& key, L&& loader, executor_ref where = inline_here) {
         check_loader<L>();
         std::decay_t<L> own(std::forward<L>(loader));
-        detail::wait_then(node, core_.begin_then(key, source::of_call(own)), where);
+        detail::wait_then(node, core_.begin_then(key, loads_from::of_call(own)), where);
     }
     template <class Q, class L>
     [[nodiscard]] auto async_get_or_load(Q&& key, L&& loader, executor_ref where) {
@@ -258,7 +258,7 @@ private:
         const detail::sight seen = core_.look(key, core_.moment_to_look(), out);
         if (seen != detail::sight::fresh) [[unlikely]] {
             std::decay_t<L> own(std::forward<L>(loader));
-            core_.load(key, seen, source::of_call(own), stop, limit, how, out);
+            core_.load(key, seen, loads_from::of_call(own), stop, limit, how, out);
             detail::throw_error(out);
         }
         return out;
