@@ -34,6 +34,7 @@ protected:
         bool (*step)(callback_node&, bool& gone) noexcept;
         enlisted (*enlist)(callback_node&, std::uint32_t from) noexcept;
         void (*help)(park_node<Sync>&, chore) noexcept;
+        void (*drop)(callback_node&) noexcept;
     };
 
     callback_node() noexcept : base(nullptr, &drive) {}
@@ -77,8 +78,18 @@ protected:
                                                    std::memory_order_acquire))
                 return false;
         if ((seen & base::leaving) == 0) return true;
+        if ((seen & base::phase) == base::rearmed) how_->drop(*this);
         this->finish();
         return false;
+    }
+
+    /// Before the owner ends it.
+    void leave() noexcept {
+        // Armed again by the callback that ends it now: that wait does not begin.
+        const bool unbegun = (this->state_.load(std::memory_order_acquire) & base::phase) == base::rearmed &&
+                             this->runner_.load(std::memory_order_relaxed) == Sync::thread_id();
+        base::leave();
+        if (unbegun) how_->drop(*this);
     }
 
 private:
@@ -89,6 +100,7 @@ private:
             enlisted how = self.how_->enlist(self, base::rearmed);
             if (how == enlisted::ended) {
                 if (!self.claim_revoked()) {
+                    self.how_->drop(self);
                     self.finish();
                     return;
                 }

@@ -22,4 +22,9 @@ TEST_CASE("bytes wander between two shards, and none is lost or used twice", "[c
     explore_all_modes("cache", bounded("bytes, a heavy and light ones"), bytes_wander<two_shards, meets::light_ones>);
     explore_all_modes("cache", bounded("bytes, two heavy ones"), bytes_wander<two_shards, meets::a_heavy_one>);
     explore_all_modes("cache", bounded("bytes, a lower bound"), bytes_wander<two_shards, meets::a_lower_bound>);
+    explore_all_modes("cache", bounded("bytes, a bound that fits"), bytes_wander<two_shards, meets::a_bound_that_fits>);
+}
+
+TEST_CASE("bytes that come too late for their bound go back", "[cache][explore]") {
+    explore_all_modes("cache", bounded("bytes, a bound that goes"), a_bound_goes<uncharged_shards>);
 }

@@ -58,8 +58,12 @@ struct two_shards : plateau::concurrent_cache_policies {
     static constexpr std::size_t outbox_slots = 1;
 };
 
+struct uncharged_shards : two_shards {
+    using charge = plateau::no_charge;
+};
+
 /// What each of two threads puts. A shard's part of the budget is 1,000 bytes.
-enum class meets { light_ones, a_heavy_one, a_lower_bound };
+enum class meets { light_ones, a_heavy_one, a_lower_bound, a_bound_that_fits };
 
 template <class Policies, meets Other>
 void bytes_wander(scene& s) {
@@ -69,6 +73,9 @@ void bytes_wander(scene& s) {
                                               explored_part(account));
     constexpr std::size_t light = 600 - cache_type::entry_overhead;
     constexpr std::size_t heavy = 1'500 - cache_type::entry_overhead;
+    constexpr std::size_t bound = Other == meets::a_lower_bound       ? 700
+                                  : Other == meets::a_bound_that_fits ? 1'600
+                                                                      : 2'000;
     cache->put(0, entry{light});
     s.thread("first shard", [&] { cache->put(2, entry{heavy}); });
     s.thread("second shard", [&] {
@@ -79,11 +86,10 @@ void bytes_wander(scene& s) {
             cache->put(1, entry{heavy});
         } else {
             cache->put(1, entry{light});
-            cache->set_max_bytes(700);
+            cache->set_max_bytes(bound);
         }
     });
     s.run();
-    const std::size_t bound = Other == meets::a_lower_bound ? 700 : 2'000;
     s.check(cache->stats().bytes <= bound, "the bound holds over all shards");
     s.check(account.charged >= cache->stats().bytes, "what is here was taken from the pool");
     s.check(account.charged <= bound, "what was taken is within the bound");
@@ -95,6 +101,20 @@ void bytes_wander(scene& s) {
     s.check(cache->contains(4), "and no bytes got lost");
     cache.reset();
     s.check(account.charged == 0, "and so has one that has ended");
+}
+
+/// A put is on its way with bytes of the other shard when the bound goes.
+template <class Policies>
+void a_bound_goes(scene& s) {
+    using cache_type = plateau::concurrent_lru_cache<int, entry, Policies>;
+    cache_type cache({.max_entries = 64, .max_bytes = 2'000});
+    cache.put(1, entry{600});
+    s.thread("a heavy one", [&] { cache.put(2, entry{1'500}); });
+    s.thread("the bound", [&] { cache.set_max_bytes(plateau::unlimited); });
+    s.run();
+    for (int key = 4; key < 8; ++key) cache.put(key, entry{100'000});
+    for (int key = 4; key < 8; ++key) s.check(cache.contains(key), "no bound is left");
+    cache.check_invariants();
 }
 
 }  // namespace plateau_test::budget_scenes

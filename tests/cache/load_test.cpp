@@ -730,6 +730,33 @@ void sweep(fault_table& table, std::string_view name, Operation operation) {
 }
 }  // namespace
 
+namespace {
+/// Asks again for another key, and ends its own waiter.
+struct asks_again_and_ends {
+    loads<hand_loads>* all;
+    std::unique_ptr<plateau::waiter<asks_again_and_ends>>* node;
+    void operator()(const text_result& got) const noexcept {
+        if (!got) return;
+        auto& waiter = *node;
+        (*all)->get_then(*waiter, 2);
+        waiter.reset();
+    }
+};
+}  // namespace
+
+TEST_CASE("a waiter that its own callback arms again and ends keeps no load", "[cache][unit]") {
+    loads<hand_loads> all({});
+    std::unique_ptr<plateau::waiter<asks_again_and_ends>> node;
+    node = std::make_unique<plateau::waiter<asks_again_and_ends>>(asks_again_and_ends{&all, &node});
+    load_answer other;
+    text_ticket duty = all.begin(other, 2);
+    all->get_then(*node, 1);
+    CHECK(node == nullptr);
+    duty.store("two");
+    CHECK(all->stats().waiters == 0);
+    CHECK(all->stats().loading == 0);
+}
+
 TEST_CASE("whatever fails during a load, nobody is left waiting and nothing is lost", "[cache][alloc]") {
     fault_table table("cache");
     using key = failing_loads::key;

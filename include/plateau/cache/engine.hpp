@@ -580,7 +580,9 @@ private:
         return provide_more(core, held, brought);
     }
     PLATEAU_COLD need provide_more(core_type& core, std::size_t held, loan& brought) noexcept {
-        core.add_bytes(brought.take());
+        if (core.bounds().max_bytes == unlimited) return {};
+        // Unless the bound was lowered meanwhile: then what is in the shards goes first.
+        if (bytes_.taken() <= bytes_.limit()) core.add_bytes(brought.take());
         const std::size_t lacks = core.shortage(held);
         if (lacks == 0) return {};
         const bool plenty = bytes_.left() > bytes_.limit() / 8;
@@ -660,7 +662,8 @@ private:
 
     /// Returns: what is still missing, and may be with other shards.
     [[nodiscard]] std::size_t provide_pinned(core_type& core, std::uint32_t slot, loan& brought) noexcept {
-        core.add_pinned_bytes(brought.take());
+        if (core.bounds().max_pinned_bytes == unlimited) return 0;
+        if (pinned_.taken() <= pinned_.limit()) core.add_pinned_bytes(brought.take());
         const std::size_t lacks = core.pin_shortage(slot);
         if (lacks == 0) [[likely]]
             return 0;

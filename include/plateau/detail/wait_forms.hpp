@@ -32,6 +32,7 @@ namespace detail {
 /// And where it has them:
 ///   announce(node) before the node is enlisted: its cargo, and its deadline where the form has set none.
 ///   forget(node)   in place of the list's own `forget`: for a room where others may go on when one has left.
+///   drop()         the wait does not begin: its waiter was armed by its own callback, and then ended.
 template <class V>
 concept waiting_verb = requires(V& verb, park_node<typename V::sync>& node, wake why) {
     { verb.attempt() }
@@ -257,7 +258,11 @@ private:
         help_with(static_cast<plain&>(self).template verb<V>(), self, what);
     }
 
-    static constexpr typename plain::operation how{&step, &enlist, &help};
+    static void drop([[maybe_unused]] plain& bare) noexcept {
+        if constexpr (requires(V & verb) { verb.drop(); }) bare.template verb<V>().drop();
+    }
+
+    static constexpr typename plain::operation how{&step, &enlist, &help, &drop};
 };
 
 /// The form `x_then`: arms `node` with the verb. Every refusal is told to the callback. A deadline is kept by whoever
