@@ -418,6 +418,7 @@ private:
         check_.equal(evicted, expected, "set_max_entries");
     }
     void set_max_bytes(std::size_t bound) {
+        if (shards_.size() > 1) return;  // whose bytes those are: byte_budget_test.cpp
         const bool absurd = bound == unlimited && shards_[0].entries.max_entries() == unlimited;
         std::size_t evicted = 0;
         if (refuses([&] { evicted = cache_->set_max_bytes(bound); }, absurd)) return;
@@ -451,10 +452,15 @@ private:
             });
     }
     void set_pinned_bounds() {
-        for (std::size_t i = 0; i < shards_.size(); ++i)
-            shards_[i].pins.max_bytes = options().max_pinned_bytes == 0
-                                            ? shards_[i].entries.max_bytes()
-                                            : part(options().max_pinned_bytes, i, shards_.size());
+        for (shard& one : shards_) set_pinned_bound(one);
+    }
+    /// What others have pinned is pinned of the same bound.
+    void set_pinned_bound(shard& of) {
+        of.pins.max_bytes =
+            options().max_pinned_bytes == 0 ? shards_[0].entries.max_bytes() : options().max_pinned_bytes;
+        if (of.pins.max_bytes == unlimited) return;
+        for (const shard& other : shards_)
+            if (&other != &of) of.pins.max_bytes -= std::min(of.pins.max_bytes, other.pins.bytes());
     }
 
     // ---- pins
@@ -474,6 +480,7 @@ private:
         if constexpr (Variant::has_pins) {
             auto got = cache_->pin(query(key));
             shard& in = at(key);
+            set_pinned_bound(in);
             if (in.timed && in.entries.standing(key) != nullptr) remember(in, now());
             most_expired_ = in.entries.drop(key, in.seen / tick) ? 1 : 0;
             const entry* const found = in.entries.peek(key, in.seen / tick);

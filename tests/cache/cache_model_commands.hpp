@@ -68,6 +68,13 @@ struct cache_setup {
         if (made.options.max_entries == unlimited && made.options.max_bytes == unlimited) made.options.max_entries = 17;
         made.options.max_entry_bytes = pick(entry_bytes, bytes[3]);
         made.options.max_pinned_bytes = pick(pinned, bytes[4]);
+        if constexpr (Variant::most_shards > 1) {
+            // Which of two shards makes room is not for this model to say: byte_budget_test.cpp.
+            auto& bounds = made.options;
+            const std::size_t heaviest = bounds.max_entry_bytes == unlimited ? overhead : bounds.max_entry_bytes;
+            if (bounds.max_entries > 1 && bounds.max_bytes / 2 / 8 >= heaviest) bounds.max_bytes = unlimited;
+            if (bounds.max_entries == unlimited && bounds.max_bytes == unlimited) bounds.max_entries = 17;
+        }
         // Which expired entries a small budget reaches is the cache's choice: only a listener tells of it.
         made.options.reclaim_budget = Variant::is_told ? pick(budgets, bytes[5]) : budgets[0];
         made.options.time_to_live = duration(pick(lives, bytes[6]));
