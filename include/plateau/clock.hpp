@@ -48,7 +48,7 @@ struct steady_clock {
 /// The system's monotonic clock as of its last tick: behind by 1 to 10 ms, at a quarter of the price. Where the system
 /// has none, the same as `steady_clock`.
 struct coarse_clock {
-    [[nodiscard]] time_point now() const noexcept {
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE time_point now() const noexcept {
 #if defined(CLOCK_MONOTONIC_COARSE)
         std::timespec read{};
         ::clock_gettime(CLOCK_MONOTONIC_COARSE, &read);

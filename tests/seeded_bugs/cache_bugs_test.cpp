@@ -167,7 +167,7 @@ void core<int, std::size_t, any_weight>::set_bounds() noexcept {
 /// An entry is over when its deadline has passed, not when it has come.
 template <>
 bool deadlines<over_after_its_deadline>::is_over(std::uint32_t deadline, std::uint64_t tick) const noexcept {
-    return tick - base_ > deadline && deadline != detail::timer_cell::never;
+    return tick - base_ > deadline && deadline != detail::no_deadline;
 }
 
 /// The latest answer of the clock is the time, though the one before was later.

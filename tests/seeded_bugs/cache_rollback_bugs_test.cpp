@@ -72,9 +72,9 @@ detail::answer_of<throwing_value> core<int, throwing_value, moves_up_first>::cop
 /// The parts of a column that could be had stay when the next cannot be.
 template <>
 template <>
-void four_slot_slab::add_column(detail::timer_cell* page::*column) {
+void four_slot_slab::add_column(detail::timer_links* page::*column) {
     for (std::uint32_t id = 0; id < page_count_; ++id)
-        if (pages_[id].slots != 0) pages_[id].*column = get<detail::timer_cell>(pages_[id].slots);
+        if (pages_[id].slots != 0) pages_[id].*column = get<detail::timer_links>(pages_[id].slots);
 }
 
 /// A value that is copied counts as a hit, and leaves the entry where it stands.
@@ -120,14 +120,14 @@ void detail::s3fifo_order<replaces_unused>::replace(Slots slots, std::uint32_t o
 template <>
 void deadlines<idles_past_its_life>::touch(std::uint32_t slot) noexcept {
     if (now_tick_ - base_ > detail::timer_wheel::horizon) turn();
-    slab_.timer(slot).deadline = deadline_after(how_.time_to_idle);
+    slab_.deadline(slot) = deadline_after(how_.time_to_idle);
 }
 
 /// A use does not know that 32 bits of ticks may be used up.
 template <>
 void detail::deadlines<core<int, int, touches_a_far_tick>::slab_type, touches_a_far_tick>::touch(
     std::uint32_t slot) noexcept {
-    slab_.timer(slot).deadline = idle_deadline(slab_.fixed_deadline(slot));
+    slab_.deadline(slot) = idle_deadline(slab_.fixed_deadline(slot));
 }
 
 TEST_CASE("defects of calls that fail in their midst are noticed", "[cache][seeded]") {

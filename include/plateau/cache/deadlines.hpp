@@ -56,7 +56,7 @@ public:
     [[nodiscard]] bool ends(duration time_to_live) const noexcept { return time_to_live != forever || idles(); }
 
     /// Time goes on to `now`, never back. Only called where an entry may have a deadline.
-    void observe(time_point now) noexcept {
+    PLATEAU_ALWAYS_INLINE void observe(time_point now) noexcept {
         const std::uint64_t since = since_start(now);
         if (since <= last_) return;
         last_ = since;
@@ -67,10 +67,10 @@ public:
     [[nodiscard]] PLATEAU_ALWAYS_INLINE bool is_over(std::uint32_t deadline) const noexcept {
         return is_over(deadline, now_tick_);
     }
-    [[nodiscard]] bool over(std::uint32_t slot) const noexcept { return is_over(slab_.timer(slot).deadline); }
+    [[nodiscard]] bool over(std::uint32_t slot) const noexcept { return is_over(slab_.deadline(slot)); }
     [[nodiscard]] bool over_at(std::uint32_t slot, time_point now) const noexcept {
         const std::uint64_t tick = ticks(since_start(now));
-        return is_over(slab_.timer(slot).deadline, tick > now_tick_ ? tick : now_tick_);
+        return is_over(slab_.deadline(slot), tick > now_tick_ ? tick : now_tick_);
     }
 
     /// Effects: from now on entries may have deadlines. Throws: what the allocator throws; then nothing has changed.
@@ -89,7 +89,7 @@ public:
     /// Effects: a live entry was used. Expects: idles(), and that time was observed.
     PLATEAU_COLD void touch(std::uint32_t slot) noexcept {
         if (now_tick_ - base_ > timer_wheel::horizon) turn();
-        slab_.timer(slot).deadline = idle_deadline(slab_.fixed_deadline(slot));
+        slab_.deadline(slot) = idle_deadline(slab_.fixed_deadline(slot));
     }
     void remove(std::uint32_t slot) noexcept {
         if (any()) wheel_->remove(cells(), slot);
@@ -98,7 +98,7 @@ public:
     /// Effects: whose deadline may have come is due. Expects: any().
     void turn() noexcept {
         const std::uint64_t ahead = now_tick_ - base_;
-        const std::uint32_t latest = timer_cell::never - 1;
+        const std::uint32_t latest = no_deadline - 1;
         wheel_->advance(cells(), ahead < latest ? static_cast<std::uint32_t>(ahead) : latest);
         if (ahead > timer_wheel::horizon) rebase(ahead);
     }
@@ -108,17 +108,17 @@ public:
     [[nodiscard]] std::uint32_t take_due() noexcept {
         std::uint32_t slot = nil;
         if (!wheel_->take(cells(), slot)) return nil;
-        slab_.timer(slot).deadline = timer_cell::never;  // it has left the wheel
+        slab_.deadline(slot) = no_deadline;  // it has left the wheel
         return slot;
     }
 
     /// Returns: the time from `now`, or from the latest time seen, to the end of a live entry. Expects: any().
     [[nodiscard]] duration left(std::uint32_t slot, time_point now) const noexcept {
-        return until(slab_.timer(slot).deadline, now);
+        return until(slab_.deadline(slot), now);
     }
     /// The same as if it were used until then. Expects: any().
     [[nodiscard]] duration left_in_use(std::uint32_t slot, time_point now) const noexcept {
-        return until(idles_ ? slab_.fixed_deadline(slot) : slab_.timer(slot).deadline, now);
+        return until(idles_ ? slab_.fixed_deadline(slot) : slab_.deadline(slot), now);
     }
 
     /// Returns: when turn() next has something to do, not later than the first deadline; none without deadlines.
@@ -130,18 +130,27 @@ public:
     /// Returns: how many have one.
     [[nodiscard]] std::size_t size() const noexcept { return any() ? wheel_->size() : 0; }
     [[nodiscard]] bool has_one(std::uint32_t slot) const noexcept {
-        return any() && slab_.timer(slot).deadline != timer_cell::never;
+        return any() && slab_.deadline(slot) != no_deadline;
     }
 
 private:
     [[nodiscard]] duration until(std::uint32_t deadline, time_point now) const noexcept {
-        if (deadline == timer_cell::never) return forever;
+        if (deadline == no_deadline) return forever;
         const std::uint64_t since = since_start(now);
         const auto end = saturating_mul(base_ + deadline, static_cast<std::uint64_t>(Policies::tick.count()));
         return duration(capped(end - (since > last_ ? since : last_)));
     }
     [[nodiscard]] auto cells() noexcept {
-        return [this](std::uint32_t slot) -> timer_cell& { return slab_.timer(slot); };
+        struct columns {
+            Slab& slab;
+            [[nodiscard]] PLATEAU_ALWAYS_INLINE std::uint32_t& deadline(std::uint32_t slot) const noexcept {
+                return slab.deadline(slot);
+            }
+            [[nodiscard]] PLATEAU_ALWAYS_INLINE timer_links& links(std::uint32_t slot) const noexcept {
+                return slab.links(slot);
+            }
+        };
+        return columns{slab_};
     }
     [[nodiscard]] std::uint64_t since_start(time_point now) const noexcept {
         const auto since = saturating_sub(now.time_since_epoch().count(), start_.time_since_epoch().count());
@@ -160,12 +169,12 @@ private:
     }
 
     [[nodiscard]] PLATEAU_ALWAYS_INLINE bool is_over(std::uint32_t deadline, std::uint64_t tick) const noexcept {
-        return tick - base_ >= deadline && deadline != timer_cell::never;
+        return tick - base_ >= deadline && deadline != no_deadline;
     }
 
     /// Whole ticks, rounded down, but at least one from now.
     [[nodiscard]] std::uint32_t deadline_after(duration time_to_live) const noexcept {
-        if (time_to_live == forever) return timer_cell::never;
+        if (time_to_live == forever) return no_deadline;
         const std::uint64_t ticks_now = now_tick_ - base_;
         const std::uint64_t end = ticks(last_ + static_cast<std::uint64_t>(time_to_live.count())) - base_;
         if (end <= ticks_now) return static_cast<std::uint32_t>(ticks_now + 1);
@@ -199,7 +208,7 @@ private:
         wheel_->rebase(static_cast<std::uint32_t>(ahead - shift));
     }
     [[nodiscard]] static std::uint32_t earlier(std::uint32_t deadline, std::uint64_t by) noexcept {
-        if (deadline == timer_cell::never) return deadline;
+        if (deadline == no_deadline) return deadline;
         return deadline > by ? static_cast<std::uint32_t>(deadline - by) : 0;
     }
 

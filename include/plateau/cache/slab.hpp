@@ -63,8 +63,8 @@ public:
                        : MaxPageBytes / sizeof(Node) > MaxPageSlots ? MaxPageSlots
                                                                     : MaxPageBytes / sizeof(Node));
     /// Bytes of one slot with every column but that of fixed deadlines.
-    static constexpr std::size_t slot_bytes =
-        sizeof(Node) + sizeof(std::uint32_t) + sizeof(timer_cell) + (HasPins ? sizeof(std::uint32_t) : 0);
+    static constexpr std::size_t slot_bytes = sizeof(Node) + sizeof(std::uint32_t) + sizeof(std::uint32_t) +
+                                              sizeof(timer_links) + (HasPins ? sizeof(std::uint32_t) : 0);
 
     /// The first page has `first_page` slots, at least one ordinary page: where all that will ever be needed is in it,
     /// a slot is found without a table.
@@ -85,23 +85,26 @@ public:
         [[nodiscard]] PLATEAU_ALWAYS_INLINE Node& operator[](std::uint32_t slot) const noexcept {
             return in.node(slot);
         }
-        [[nodiscard]] std::uint32_t deadline(std::uint32_t slot) const noexcept { return in.timer(slot).deadline; }
+        [[nodiscard]] std::uint32_t deadline(std::uint32_t slot) const noexcept { return in.deadline(slot); }
     };
     struct one_page_slots {
         static constexpr bool may_move_deadlines = false;
         Node* nodes;
-        const timer_cell* timers;
+        const std::uint32_t* deadlines;
         [[nodiscard]] PLATEAU_ALWAYS_INLINE Node& operator[](std::uint32_t slot) const noexcept { return nodes[slot]; }
-        [[nodiscard]] std::uint32_t deadline(std::uint32_t slot) const noexcept { return timers[slot].deadline; }
+        [[nodiscard]] std::uint32_t deadline(std::uint32_t slot) const noexcept { return deadlines[slot]; }
     };
     [[nodiscard]] paged_slots pages() const noexcept { return {*this}; }
     /// Never true with fixed deadlines: who looks up among the slots of one page moves no deadline.
     [[nodiscard]] bool is_one_page() const noexcept { return page_count_ == one_page_range_; }
     /// Expects: is_one_page().
-    [[nodiscard]] one_page_slots one_page() const noexcept { return {pages_->nodes, pages_->timers}; }
+    [[nodiscard]] one_page_slots one_page() const noexcept { return {pages_->nodes, pages_->deadlines}; }
 
-    [[nodiscard]] timer_cell& timer(std::uint32_t slot) const noexcept {
-        return pages_[page_of(slot)].timers[place_of(slot)];
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE std::uint32_t& deadline(std::uint32_t slot) const noexcept {
+        return pages_[page_of(slot)].deadlines[place_of(slot)];
+    }
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE timer_links& links(std::uint32_t slot) const noexcept {
+        return pages_[page_of(slot)].links[place_of(slot)];
     }
     [[nodiscard]] std::uint32_t& fixed_deadline(std::uint32_t slot) const noexcept {
         return pages_[page_of(slot)].fixed_deadlines[place_of(slot)];
@@ -134,7 +137,10 @@ public:
     /// Effects: from now on each slot has a deadline; those that exist already have `never`.
     void add_timers() {
         if (has_timers_) return;
-        add_column(&page::timers);
+        add_column(&page::deadlines);
+        column_guard<std::uint32_t> undone{*this, &page::deadlines, page_count_};
+        add_column(&page::links);
+        undone.pages = 0;
         for (std::uint32_t id = 0; id < page_count_; ++id) fill_timers(pages_[id]);
         has_timers_ = true;
     }
@@ -162,7 +168,7 @@ public:
     void for_each_deadline(F f) noexcept {
         for (std::uint32_t id = 0; id < page_count_; ++id)
             for (std::uint32_t i = 0; i < pages_[id].slots; ++i) {
-                f(pages_[id].timers[i].deadline);
+                f(pages_[id].deadlines[i]);
                 if (has_fixed_deadlines_) f(pages_[id].fixed_deadlines[i]);
             }
     }
@@ -202,7 +208,7 @@ public:
     [[nodiscard]] std::size_t used() const noexcept { return used_; }
     /// Bytes of pages in which no entry stands. The tables are not among them: they stay while one page does.
     [[nodiscard]] std::size_t idle_bytes() const noexcept {
-        const std::size_t slot = sizeof(Node) + (has_timers_ ? sizeof(timer_cell) : 0) +
+        const std::size_t slot = sizeof(Node) + (has_timers_ ? sizeof(std::uint32_t) + sizeof(timer_links) : 0) +
                                  (has_fixed_deadlines_ ? sizeof(std::uint32_t) : 0) +
                                  (has_weights_ ? sizeof(std::uint32_t) : 0) + (HasPins ? sizeof(std::uint32_t) : 0);
         return bytes_ - table_bytes() - used_ * slot;
@@ -261,7 +267,8 @@ private:
 
     struct page {
         Node* nodes;
-        timer_cell* timers;
+        std::uint32_t* deadlines;
+        timer_links* links;
         std::uint32_t* fixed_deadlines;
         std::uint32_t* weights;
         std::uint32_t* pins;
@@ -350,7 +357,8 @@ private:
         fresh.first_free = nil;
         page_guard whole{this, fresh};
         fresh.nodes = get<Node>(fresh.slots);
-        if (has_timers_) fresh.timers = get<timer_cell>(fresh.slots);
+        if (has_timers_) fresh.deadlines = get<std::uint32_t>(fresh.slots);
+        if (has_timers_) fresh.links = get<timer_links>(fresh.slots);
         if (has_fixed_deadlines_) fresh.fixed_deadlines = get<std::uint32_t>(fresh.slots);
         if (has_weights_) fresh.weights = get<std::uint32_t>(fresh.slots);
         if constexpr (HasPins) fresh.pins = get<std::uint32_t>(fresh.slots);
@@ -381,7 +389,8 @@ private:
 
     void give_parts(const page& parts) noexcept {
         give(parts.nodes, parts.slots);
-        give(parts.timers, parts.slots);
+        give(parts.deadlines, parts.slots);
+        give(parts.links, parts.slots);
         give(parts.fixed_deadlines, parts.slots);
         give(parts.weights, parts.slots);
         give(parts.pins, parts.slots);
@@ -423,13 +432,15 @@ private:
     };
 
     static void fill_timers(const page& of) noexcept {
-        for (std::uint32_t i = 0; of.slots != 0 && of.timers != nullptr && i < of.slots; ++i)
-            std::construct_at(of.timers + i, timer_cell{timer_cell::never, nil, nil});
+        for (std::uint32_t i = 0; i < of.slots; ++i) {
+            std::construct_at(of.deadlines + i, no_deadline);
+            std::construct_at(of.links + i, timer_links{nil, nil});
+        }
     }
 
     static void fill_fixed_deadlines(const page& of) noexcept {
         for (std::uint32_t i = 0; of.fixed_deadlines != nullptr && i < of.slots; ++i)
-            std::construct_at(of.fixed_deadlines + i, timer_cell::never);
+            std::construct_at(of.fixed_deadlines + i, no_deadline);
     }
 
     /// All or nothing: a column is added to every page, or to none.
