@@ -132,8 +132,8 @@ public:
     /// As set_max_entries. The first byte bound of a cache that had none weighs every entry; if that throws, no bound
     /// is changed and no entry evicted, though weights may be kept from then on.
     std::size_t set_max_bytes(std::size_t max_bytes) { return engine_.set_max_bytes(max_bytes); }
-    /// Gives expired and invalidated entries back, looking at no more than `budget` entries; all memory, when none is
-    /// left. Returns: how many.
+    /// Gives expired and invalidated entries back, looking at no more than `budget` entries; when none is left, the
+    /// memory of slots and index too. Returns: how many.
     std::size_t purge_expired(std::size_t budget = unlimited) { return engine_.purge_expired(budget); }
     /// Returns: when purge_expired next has something to do, not later than the first deadline; none without deadlines.
     [[nodiscard]] std::optional<time_point> next_deadline() const noexcept { return engine_.next_deadline(); }
