@@ -94,3 +94,15 @@ TEST_CASE("a bound that changes while bytes wander is kept", "[cache][unit]") {
 TEST_CASE("pins are bounded together, wherever they are", "[cache][unit]") {
     passes(pins_are_bounded_together<four_by_low_bits>);
 }
+
+TEST_CASE("what is erased by choice leaves the outer budget before the call returns", "[cache][unit]") {
+    budget_account account;
+    plateau::concurrent_lru_cache<int, std::string, four_by_low_bits> cache{{.max_bytes = 1'000'000}, account.part()};
+    for (int key = 0; key < 40; ++key) cache.put(key, std::string(10'000, 'x'));
+    CHECK(account.charged() >= 400'000);
+    CHECK(cache.erase_if([](int, const std::string&) { return true; }) == 40);
+    CHECK(account.charged() == 0);
+    cache.put(1, std::string(500'000, 'x'));
+    CHECK(cache.erase(1));
+    CHECK(account.charged() == 0);
+}

@@ -311,7 +311,7 @@ public:
                     if (!condition()) return cache_reason::absent;
                     if (in->asks_time(time_to_live)) in->observe(now());
                     const put_result done = in->put(low_half(hash), key, value, held, time_to_live, note);
-                    settle(*in);
+                    shard.settle();
                     return done;
                 }
             }
@@ -329,7 +329,8 @@ public:
         const key_for<Q> key(query);
         if (!key.possible()) return false;
         const std::uint64_t hash = hash_of(key.view());
-        session in(shard_of(hash));
+        shard_type& shard = shard_of(hash);
+        session in(shard);
         observe(*in);
         const std::uint32_t slot = in->find(low_half(hash), key.view()).slot;
         bool erased = false;
@@ -339,7 +340,7 @@ public:
             if (erased) in->remove(slot, removal_cause::erased);
         }
         in->reclaim();
-        settle(*in);
+        shard.settle();
         return erased;
     }
 
@@ -367,6 +368,7 @@ public:
                 in->remove(slot, removal_cause::erased);
                 ++erased;
             });
+            shard.settle();
         });
         return erased;
     }
@@ -387,6 +389,7 @@ public:
             // The first shard decides, under its lock: two calls that would each leave the other's bound find one gone.
             if (i == 0) require_option(max_entries != unlimited || in->bounds().all_bytes != unlimited, no_bound);
             evicted += in->set_max_entries(share(max_entries, shard_count_, i++));
+            shard.settle();
         });
         return evicted;
     }
@@ -564,11 +567,6 @@ private:
     /// A put enters other shards so many times before it is refused: what it collected may be used by then.
     static constexpr unsigned max_collections = 3;
 
-    /// What a shard takes ahead of its need, so that the pool is not asked by every put.
-    [[nodiscard]] std::size_t ahead() const noexcept {
-        const std::size_t limit = bytes_.limit();
-        return limit == unlimited ? 4 * 1024 : smaller_of(limit / shard_count_ / 64, 64 * 1024);
-    }
     [[nodiscard]] std::size_t fair_share() const noexcept {
         const std::size_t limit = bytes_.limit();
         return limit == unlimited ? unlimited : limit / shard_count_;
@@ -586,7 +584,7 @@ private:
         const std::size_t lacks = core.shortage(held);
         if (lacks == 0) return {};
         const bool plenty = bytes_.left() > bytes_.limit() / 8;
-        std::size_t got = bytes_.take(lacks, plenty ? saturating_add(lacks, ahead()) : lacks);
+        std::size_t got = bytes_.take(lacks, plenty ? saturating_add(lacks, shard_type::ahead(core)) : lacks);
         if (got == 0) got = bytes_.take(1, lacks);
         core.add_bytes(got);
         if (got >= lacks) return {};
@@ -614,18 +612,9 @@ private:
             }
         if (brought.bytes() < lacks.bytes) session(shard)->collected_in_vain();
     }
-    /// What removals left over goes back to the pool, but for a little.
-    void settle([[maybe_unused]] core_type& core) noexcept {
-        if constexpr (pooled) {
-            if (core.bounds().max_bytes == unlimited) return;
-            const std::size_t spare = core.bounds().max_bytes - smaller_of(core.used_bytes(), core.bounds().max_bytes);
-            if (const std::size_t kept = core.used_bytes() == 0 ? 0 : ahead(); spare > 2 * kept) [[unlikely]]
-                bytes_.give(core.give_bytes(spare - kept, 0));
-        }
-    }
     void release_if_empty(shard_type& shard) noexcept {
         session in(shard);
-        settle(*in);
+        shard.settle();
         in->release_if_empty();
     }
     /// Expects: the pool's limit is the bound. Returns: how many entries were evicted.
@@ -764,8 +753,8 @@ private:
                 .max_pinned_bytes = at_first(pinned_.limit()),
                 .reclaim_budget = options_.reclaim_budget,
             };
-            shards_[shard_count_] =
-                shard_type::make(bounds, how, hash_, equal_, allocator_, judge_, start, listener_, pinned_, charge_);
+            shards_[shard_count_] = shard_type::make(bounds, how, hash_, equal_, allocator_, judge_, start, listener_,
+                                                     bytes_, pinned_, charge_);
             ++shard_count_;
             how.seed = mix(how.seed);
         }
@@ -874,7 +863,7 @@ private:
             if (old && !in->over(old.slot)) return false;
             if constexpr (pooled) {
                 if (const std::size_t lacks = in->shortage(held); lacks != 0)
-                    in->add_bytes(bytes_.take(lacks, saturating_add(lacks, ahead())));
+                    in->add_bytes(bytes_.take(lacks, saturating_add(lacks, shard_type::ahead(*in))));
             }
             if (!in->has_room(held)) in->reclaim();
             if (!in->has_room(held)) return false;

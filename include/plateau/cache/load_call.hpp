@@ -118,7 +118,7 @@ load_coroutine await_load(L loader, const K& key, load_ticket<V> ticket) {
     auto answer = co_await loader(key);
     end_load(ticket, std::move(answer));
 #endif
-    if (ticket) ticket.fail(std::move(why));
+    if (ticket) ticket.fail(why);
 }
 #if defined(__GNUC__) && !defined(__clang__)
 #    pragma GCC diagnostic pop

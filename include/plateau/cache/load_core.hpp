@@ -293,7 +293,7 @@ public:
             if (table_type::is_last(ended)) {
                 access::set(out, std::move(ended.value), ended.stale);
             } else if (auto why = caught([&] { access::set(out, std::as_const(ended.value), ended.stale); })) {
-                out = access::failed(std::move(why));
+                out = access::failed(why);
             }
             return out;
         }
@@ -326,8 +326,8 @@ public:
             if (!bring_from_far(one, ticket)) from.call(std::as_const(one.key), std::move(ticket));
         });
         table_type::run_no_more(one);
-        if (ticket) ticket.fail(std::move(why));
-        else if (std::exchange(one.dropped, false)) fail(one, std::move(why));
+        if (ticket) ticket.fail(why);
+        else if (std::exchange(one.dropped, false)) fail(one, why);
         table_.release(one);
     }
 
@@ -494,11 +494,11 @@ private:
         one.end = &endings;
         bool there = false;
         // Between the look-up and the beginning another load may have ended.
-        if (auto why = caught([&] { there = was_stored(one); })) return fail(one, std::move(why));
+        if (auto why = caught([&] { there = was_stored(one); })) return fail(one, why);
         if (there) return table_.finish(one, flight_phase::value);
         if constexpr (requires { inner_.stamp(); }) one.stamp = inner_.stamp();
         if (place == load_place::here) return run(one, from);
-        if (auto why = caught([&] { from.pack(one); })) return fail(one, std::move(why));
+        if (auto why = caught([&] { from.pack(one); })) return fail(one, why);
         one.queued.store(true, std::memory_order_release);
         where_->post(work(&run_job, one));
     }
@@ -576,9 +576,9 @@ private:
                               no_note{}, valid);
     }
 
-    static void fail(load_target<V>& target, std::exception_ptr why) noexcept {
+    static void fail(load_target<V>& target, const std::exception_ptr& why) noexcept {
         record& one = static_cast<record&>(target);
-        one.error = std::move(why);
+        one.error = why;
         of(one).end(one, flight_phase::failed, of(one).load_failures_);
     }
     /// Inside the loader's own call it is the runner that ends the load: it may have an exception to tell.

@@ -129,9 +129,9 @@ struct load_result_access {
         result.reason_ = load_reason::none;
         result.stale_ = stale;
     }
-    static load_result<V> failed(std::exception_ptr why) noexcept {
+    static load_result<V> failed(const std::exception_ptr& why) noexcept {
         load_result<V> result(load_reason::failed);
-        result.error_ = std::move(why);
+        result.error_ = why;
         return result;
     }
 };

@@ -17,7 +17,7 @@ struct load_target {
     struct endings {
         void (*store)(load_target&, loaded<V>&&) noexcept;
         void (*absent)(load_target&) noexcept;
-        void (*fail)(load_target&, std::exception_ptr) noexcept;
+        void (*fail)(load_target&, const std::exception_ptr&) noexcept;
         void (*drop)(load_target&) noexcept;
     };
     const endings* end = nullptr;
@@ -60,8 +60,8 @@ public:
         if (target* const load = std::exchange(load_, nullptr)) load->end->absent(*load);
     }
     /// Effects: `why` is thrown to all who wait; null: they are told `failed`.
-    void fail(std::exception_ptr why = nullptr) noexcept {
-        if (target* const load = std::exchange(load_, nullptr)) load->end->fail(*load, std::move(why));
+    void fail(const std::exception_ptr& why = nullptr) noexcept {
+        if (target* const load = std::exchange(load_, nullptr)) load->end->fail(*load, why);
     }
 
     /// For caches: the load is ended by other means.

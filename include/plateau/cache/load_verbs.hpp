@@ -130,7 +130,7 @@ public:
         begun_ = true;
         std::optional<result_type> now;
         if (auto why = caught([&] { now = core_->begin_async(key_, source(), wait_); }))
-            return load_result_access<typename Core::mapped_type>::failed(std::move(why));
+            return load_result_access<typename Core::mapped_type>::failed(why);
         if (now) return now;
         return wait_.attempt();
     }

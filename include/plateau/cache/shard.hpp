@@ -78,11 +78,12 @@ public:
 
     cache_shard(const typename core_type::limits& bounds, const aging& how, const typename Policies::hash& hash,
                 const typename Policies::equal& equal, const typename Policies::allocator& allocator,
-                const typename Policies::judge& judge, time_point start, listener_type& listener, pool_type& pinned,
-                const charge_type& outer)
+                const typename Policies::judge& judge, time_point start, listener_type& listener, pool_type& bytes,
+                pool_type& pinned, const charge_type& outer)
         : pin_home{&release},
           core_(bounds, how, hash, equal, allocator, judge, start),
           listener_(&listener),
+          bytes_(bytes),
           pinned_(pinned),
           outer_(outer),
           allocator_(allocator) {}
@@ -91,6 +92,24 @@ public:
     [[nodiscard]] static std::size_t spare_pinned(const pool_type& pinned) noexcept {
         const std::size_t part = pinned.limit() / 1024;
         return part < 64 * 1024 ? part : 64 * 1024;
+    }
+
+    /// What a shard takes of the bytes ahead of its need, so that the pool is not asked by every put.
+    [[nodiscard]] static std::size_t ahead(const core_type& core) noexcept {
+        const std::size_t fair = core.bounds().fair_bytes;
+        if (fair == unlimited) return 4 * 1024;
+        return fair / 64 < 64 * 1024 ? fair / 64 : 64 * 1024;
+    }
+    /// What removals left over goes back to the pool, but for a little. Expects: entered.
+    void settle() noexcept {
+        if constexpr (pooled) {
+            const std::size_t held = core_.bounds().max_bytes;
+            const std::size_t used = core_.used_bytes();
+            if (listener_ == nullptr || held == unlimited || held <= used) return;
+            const std::size_t kept = used == 0 ? 0 : ahead(core_);
+            if (held - used > 2 * kept) [[unlikely]]
+                bytes_.give(core_.give_bytes(held - used - kept, 0));
+        }
     }
 
     /// Excludes others from construction to destruction, which sees out what was removed meanwhile.
@@ -149,10 +168,12 @@ public:
                                            const typename Policies::hash& hash, const typename Policies::equal& equal,
                                            const typename Policies::allocator& allocator,
                                            const typename Policies::judge& judge, time_point start,
-                                           listener_type& listener, pool_type& pinned, const charge_type& outer) {
+                                           listener_type& listener, pool_type& bytes, pool_type& pinned,
+                                           const charge_type& outer) {
         shard_allocator own(allocator);
         memory_guard memory{own, shard_traits::allocate(own, 1)};
-        std::construct_at(memory.shard, bounds, how, hash, equal, allocator, judge, start, listener, pinned, outer);
+        std::construct_at(memory.shard, bounds, how, hash, equal, allocator, judge, start, listener, bytes, pinned,
+                          outer);
         return std::exchange(memory.shard, nullptr);
     }
 
@@ -208,6 +229,7 @@ private:
         usher** link = &ushers_;
         while (*link != &own) link = &(*link)->next;
         *link = own.next;
+        settle();
         access_.leave();
     }
 
@@ -293,7 +315,8 @@ private:
     usher* ushers_ = nullptr;
     listener_type* listener_;    // null once the cache has ended
     std::size_t returning_ = 0;  // threads that let a last pin go, and have yet to look whether the cache has ended
-    pool_type& pinned_;          // until the cache has ended
+    pool_type& bytes_;           // until the cache has ended
+    pool_type& pinned_;          // the same
     PLATEAU_NO_UNIQUE_ADDRESS charge_type outer_;
     PLATEAU_NO_UNIQUE_ADDRESS typename Policies::allocator allocator_;
 };
