@@ -13,6 +13,7 @@ endif()
 
 math(EXPR plateau_fuzz_timeout "120 * ${PLATEAU_TEST_TIMEOUT_SCALE}")
 file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/fuzz/*_fuzz.cpp")
+list(REMOVE_ITEM sources ${plateau_nightly_sources})
 foreach(source IN LISTS sources)
     cmake_path(GET source STEM name)
     string(REGEX REPLACE "_fuzz$" "" name "${name}")

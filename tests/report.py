@@ -107,7 +107,9 @@ def read_bars(file, nightly):
     for line in file.read_text(encoding="utf-8").splitlines():
         if line.strip() and not line.startswith("#"):
             kind, rooms, figure, ordinary, night, over = (cell.strip() for cell in line.split("|"))
-            yield Bar(kind, rooms.split(), figure, int(night if nightly else ordinary), over == "each")
+            least = int(night if nightly else ordinary)
+            if least > 0:
+                yield Bar(kind, rooms.split(), figure, least, over == "each")
 
 
 class Proof:

@@ -204,7 +204,8 @@ report_arguments=()
 configure() { # tree, further arguments of cmake...
     local cache="build/$1/CMakeCache.txt"
     if [ -e "$cache" ] && ! grep -qx "CMAKE_GENERATOR:INTERNAL=$generator" "$cache"; then rm -rf "build/$1"; fi
-    if ! run cmake --preset "$1" "${configure_arguments[@]}" "${@:2}" >"build/$1.configure.log" 2>&1; then
+    if ! run cmake --preset "$1" -DPLATEAU_NIGHTLY_TESTS=$nightly "${configure_arguments[@]}" "${@:2}" \
+        >"build/$1.configure.log" 2>&1; then
         cat "build/$1.configure.log" >&2
         return 1
     fi

@@ -216,7 +216,7 @@ TEST_CASE("an overwrite takes the new deadline, sooner, later or never", "[cache
     CHECK(cache.size() == 1);
 }
 
-TEST_CASE("next_deadline is never later than the first deadline, and leads to it in few steps", "[cache][model]") {
+TEST_CASE("next_deadline is never later than the first deadline, and leads to it in few steps", "[cache][unit]") {
     random_source random{"next deadline"};
     INFO(random_source::repeat());
     plateau::manual_clock clock;

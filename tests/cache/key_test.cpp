@@ -113,16 +113,16 @@ TEST_CASE("a key that its place does not hold takes one allocation, and gives it
     }
 }
 
-TEST_CASE("different parts make different keys, and a key is read back as its parts", "[cache][model]") {
+TEST_CASE("different parts make different keys, and a key is read back as its parts", "[cache][unit]") {
     INFO(random_source::repeat());
-    const std::uint64_t rounds = 200'000 * proof_scale();
+    const std::uint64_t rounds = 40'000 * proof_scale();
     passes([&](shared_check& check) { different_parts_make_different_keys<composite_key>(check, rounds); });
     proof_count("cache", "keys read back", rounds);
 }
 
-TEST_CASE("a tenant alone is how its own keys begin, and no other's", "[cache][model]") {
+TEST_CASE("a tenant alone is how its own keys begin, and no other's", "[cache][unit]") {
     INFO(random_source::repeat());
-    const std::uint64_t rounds = 50'000 * proof_scale();
+    const std::uint64_t rounds = 20'000 * proof_scale();
     passes([&](shared_check& check) { a_tenant_is_a_prefix_of_its_own_keys_alone<composite_key>(check, rounds); });
 }
 
@@ -236,9 +236,9 @@ TEST_CASE("a query of a megabyte costs no memory, and 100,000 parameters one loo
     CHECK((*allowed).size() == 8 + 100'000 * 9);
 }
 
-TEST_CASE("route keys agree with a slow reading of each request", "[cache][model]") {
+TEST_CASE("route keys agree with a slow reading of each request", "[cache][unit]") {
     INFO(random_source::repeat());
-    const std::uint64_t rounds = 200'000 * proof_scale();
+    const std::uint64_t rounds = 40'000 * proof_scale();
     passes([&](shared_check& check) { route_keys_agree_with_the_slow_reading<route_key>(check, rounds); });
     proof_count("cache", "keys read back", rounds);
 }

@@ -66,19 +66,19 @@ TEST_CASE("the tags of one entry never take each other's records", "[cache][unit
     passes(the_tags_of_one_entry_never_take_from_each_other<sync_type>);
 }
 
-TEST_CASE("random tags agree with an exact list while all names have room", "[cache][model]") {
+TEST_CASE("random tags agree with an exact list while all names have room", "[cache][unit]") {
     const std::size_t steps = 100'000 * proof_scale();
     passes([=](shared_check& check) { the_table_agrees_with_an_exact_list<sync_type>(check, 1, 8, steps); });
     passes([=](shared_check& check) { the_table_agrees_with_an_exact_list<sync_type>(check, 100, 100, steps); });
 }
-TEST_CASE("random tags never spare an entry that an exact list ends, however many names there are", "[cache][model]") {
+TEST_CASE("random tags never spare an entry that an exact list ends, however many names there are", "[cache][unit]") {
     const std::size_t steps = 100'000 * proof_scale();
     passes([=](shared_check& check) { the_table_agrees_with_an_exact_list<sync_type>(check, 8, 9, steps); });
     passes([=](shared_check& check) { the_table_agrees_with_an_exact_list<sync_type>(check, 16, 1'000, steps); });
     passes([=](shared_check& check) { the_table_agrees_with_an_exact_list<sync_type>(check, 300, 2'000, steps); });
 }
 
-TEST_CASE("a cache with random tags answers as an exact list of them does", "[cache][model]") {
+TEST_CASE("a cache with random tags answers as an exact list of them does", "[cache][unit]") {
     const std::size_t steps = 100'000 * proof_scale();
     passes(
         [=](shared_check& check) { a_tagged_cache_agrees_with_an_exact_list<tagged_by_hand>(check, 30, 30, steps); });
