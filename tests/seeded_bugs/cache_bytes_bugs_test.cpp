@@ -24,7 +24,7 @@ struct two_that_look : two_shards {
 };
 
 template <class Policies>
-using core_of = detail::cache_core<int, weighed, Policies>;
+using core_of = detail::cache_core<int, weighed, detail::lru_policies<Policies>>;
 
 }  // namespace
 

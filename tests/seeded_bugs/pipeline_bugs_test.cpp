@@ -224,7 +224,8 @@ TEST_CASE("defects of the pool and of the stream are noticed", "[channel][seeded
                    }});
     expect_killed({"F7", "a place that was taken and came back looks as if it had never left",
                    "channel: a place of a pool has one owner", "place", [](shared_check& check) {
-                       explore_into(check, "seeded places", a_place_has_one_owner<counts_no_pops>, 2);
+                       explore_into(check, {.name = "seeded places", .preemptions = 2, .stale = 1},
+                                    a_place_has_one_owner<counts_no_pops>);
                    }});
     expect_killed({"F1", "what a sink took long ago pays for standing now",
                    "channel: a sink slower than the minimum rate is given up, and what it took before does not save it",
