@@ -106,3 +106,11 @@ TEST_CASE("what is erased by choice leaves the outer budget before the call retu
     CHECK(cache.erase(1));
     CHECK(account.charged() == 0);
 }
+
+TEST_CASE("a put that stores nothing takes nobody's place", "[cache][unit]") {
+    budget_account account;
+    plateau::concurrent_lru_cache<int, weighed, four_by_low_bits> cache{{.max_bytes = 100'000}, account.part()};
+    for (int key = 0; key < 80; ++key) cache.put(key, weighed{1'000});
+    CHECK(cache.put(1'000, weighed{90'000}, {.time_to_live = plateau::duration::zero()}));
+    CHECK(cache.size() == 80);
+}

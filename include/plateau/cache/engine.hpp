@@ -306,9 +306,12 @@ public:
             {
                 session in(shard);
                 if (in->weighs() && !weighed) continue;
-                if constexpr (pooled) lacks = provide(*in, held, brought);
+                // Before others give way, too: what is not stored takes nobody's place.
+                if (!condition()) return cache_reason::absent;
+                if constexpr (pooled) {
+                    if (time_to_live > duration::zero()) lacks = provide(*in, held, brought);
+                }
                 if (lacks.bytes == 0 || tries == max_collections) {
-                    if (!condition()) return cache_reason::absent;
                     if (in->asks_time(time_to_live)) in->observe(now());
                     const put_result done = in->put(low_half(hash), key, value, held, time_to_live, note);
                     shard.settle();
