@@ -3,6 +3,7 @@
 /// shipped loads and defective ones meet the same scenes.
 #pragma once
 
+#include "cache/explored_box.hpp"
 #include "tools/explorer/explore.hpp"
 
 #include <plateau/cache/concurrent_lru_cache.hpp>
@@ -45,23 +46,6 @@ namespace load_scenes {
 using namespace std::chrono_literals;
 using plateau::load_reason;
 using plateau::time_point;
-
-/// A number on the heap, whose races and late uses the explorer sees.
-class boxed {
-public:
-    explicit boxed(int n) : number_(std::make_unique<explored_value<int>>(n)) { ++live; }
-    boxed(const boxed& other) : boxed(other.number()) {}
-    boxed(boxed&& other) noexcept : number_(std::move(other.number_)) { ++live; }
-    boxed& operator=(boxed other) = delete;
-    ~boxed() { --live; }
-
-    [[nodiscard]] int number() const { return number_->read(); }
-    static inline int live = 0;
-
-private:
-    friend std::size_t owned_bytes(const boxed&) noexcept { return sizeof(explored_value<int>); }
-    std::unique_ptr<explored_value<int>> number_;
-};
 
 template <class Policies>
 using cache_of = plateau::loading_cache<plateau::concurrent_lru_cache<int, boxed, Policies>>;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The shared cache under every interleaving within the bound: what its calls answer, and what it holds in the end, is
 // what some order of the same calls, one at a time, gives in the textbook LRU.
+#include "cache/explored_box.hpp"
 #include "tools/catch.hpp"
 #include "tools/explorer/checks.hpp"
 #include "tools/lru_oracle.hpp"
@@ -22,23 +23,6 @@
 using namespace plateau_test;
 
 namespace {
-
-/// A number on the heap, whose races and late uses the explorer sees.
-class boxed {
-public:
-    explicit boxed(int n) : number_(std::make_unique<explored_value<int>>(n)) { ++live; }
-    boxed(const boxed& other) : boxed(other.number()) {}
-    boxed(boxed&& other) noexcept : number_(std::move(other.number_)) { ++live; }
-    boxed& operator=(boxed other) = delete;
-    ~boxed() { --live; }
-
-    [[nodiscard]] int number() const { return number_->read(); }
-    static inline int live = 0;
-
-private:
-    friend std::size_t owned_bytes(const boxed&) noexcept { return sizeof(explored_value<int>); }
-    std::unique_ptr<explored_value<int>> number_;
-};
 
 /// The low bit of a key is its shard, where there are two.
 struct key_as_it_is {

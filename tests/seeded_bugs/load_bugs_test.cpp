@@ -29,9 +29,9 @@ struct has_no_end : hand_loads {};
 struct swallows_the_error : hand_loads {};
 
 template <class Policies>
-using explored_core = detail::load_core<plateau::concurrent_lru_cache<int, load_scenes::boxed, Policies>>;
+using explored_core = detail::load_core<plateau::concurrent_lru_cache<int, plateau_test::boxed, Policies>>;
 template <class Policies>
-using explored_table = detail::flight_table<int, load_scenes::boxed, detail::noted<Policies, detail::load_note>>;
+using explored_table = detail::flight_table<int, plateau_test::boxed, detail::noted<Policies, detail::load_note>>;
 template <class Policies>
 using hand_core = detail::load_core<plateau::concurrent_lru_cache<int, text, Policies>>;
 
