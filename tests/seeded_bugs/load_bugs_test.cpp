@@ -103,7 +103,7 @@ auto hand_core<has_no_end>::lifetime_of(std::optional<plateau::duration> time_to
 }
 
 template <>
-void hand_core<swallows_the_error>::fail(detail::load_target<text>& target, std::exception_ptr) noexcept {
+void hand_core<swallows_the_error>::fail(detail::load_target<text>& target, const std::exception_ptr&) noexcept {
     record& one = static_cast<record&>(target);
     of(one).end(one, detail::flight_phase::failed, of(one).load_failures_);
 }
