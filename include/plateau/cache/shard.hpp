@@ -16,17 +16,20 @@
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
 
-/// Entry to a structure that one thread uses at a time. Entering twice is a call from inside a visit, a predicate, an
-/// equality or a copy: trapped, because the caller below would go on in a structure that has changed.
+/// Entering twice is a call from inside a visit, a predicate, an equality or a copy: trapped, because the caller below
+/// would go on in a structure that has changed.
+PLATEAU_ALWAYS_INLINE void require_outside(bool outside) noexcept {
+    PLATEAU_EXPECTS(outside, "a cache was called from inside its own visit, predicate, equality or value copy");
+}
+
+/// Entry to a structure that one thread uses at a time.
 class sole_access {
 public:
     void enter() noexcept {
         pass();
         entered_ = true;
     }
-    void pass() const noexcept {
-        PLATEAU_EXPECTS(!entered_, "a cache was called from inside its own visit, predicate, equality or value copy");
-    }
+    void pass() const noexcept { require_outside(!entered_); }
     void leave() noexcept { entered_ = false; }
     [[nodiscard]] static const void* self() noexcept { return nullptr; }
 
@@ -34,29 +37,17 @@ private:
     bool entered_ = false;
 };
 
-/// The same for threads that share the structure: others wait, the holder itself is trapped instead of deadlocked.
+/// The same for threads that share the structure: others wait.
 template <class Sync>
 class shared_access {
 public:
-    void enter() noexcept {
-        pass();
-        mutex_.lock();
-        holder_.store(self(), std::memory_order_relaxed);
-    }
-    void pass() const noexcept {
-        // Relaxed: only the thread that wrote its own name can read it here.
-        PLATEAU_EXPECTS(holder_.load(std::memory_order_relaxed) != self(),
-                        "a cache was called from inside its own visit, predicate, equality or value copy");
-    }
-    void leave() noexcept {
-        holder_.store(nullptr, std::memory_order_relaxed);
-        mutex_.unlock();
-    }
+    PLATEAU_ALWAYS_INLINE void enter() noexcept { require_outside(mutex_.lock_unless_mine()); }
+    void pass() const noexcept { require_outside(!mutex_.is_mine()); }
+    PLATEAU_ALWAYS_INLINE void leave() noexcept { mutex_.unlock(); }
     [[nodiscard]] static const void* self() noexcept { return Sync::thread_id(); }
 
 private:
     short_mutex<Sync> mutex_;
-    typename Sync::template atomic<const void*> holder_{nullptr};
 };
 
 /// A cache core, who may enter it, and how entries end.

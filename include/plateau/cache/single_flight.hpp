@@ -389,7 +389,9 @@ private:
 
     class guard {
     public:
-        explicit guard(mutex& lock) noexcept : lock_(lock) { lock_.lock(); }
+        explicit guard(mutex& lock) noexcept : lock_(lock) {
+            PLATEAU_EXPECTS(lock_.lock_unless_mine(), "a cache was called from inside the equality of its keys");
+        }
         guard(const guard&) = delete;
         guard& operator=(const guard&) = delete;
         ~guard() { lock_.unlock(); }
