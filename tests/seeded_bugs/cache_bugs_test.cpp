@@ -126,7 +126,7 @@ plateau::put_result core<std::string, int, keeps_the_old_key>::put(std::uint32_t
         make_room(0, 0, detail::nil);
         return plateau::put_result::kept(true);
     }
-    index_.reserve(index_.size() + 1, slot_limit_, [this](std::uint32_t slot) { return hash_of(slot); });
+    index_.reserve(entries_ + 1, slot_limit_, [this](std::uint32_t slot) { return hash_of(slot); });
     const std::uint32_t slot = slab_.take(slot_limit_ + keeps_the_old_key::outbox_slots);
     node& made = slab_.node(slot);
     key.construct_at(std::addressof(made.key));
@@ -201,7 +201,6 @@ template <>
 void detail::chunk_index<leaves_counts<std::byte>>::erase(std::uint32_t hash, std::uint32_t slot) noexcept {
     const place where = find_slot(hash, slot);
     chunks_[where.chunk].tags[where.position] = 0;
-    --size_;
 }
 
 TEST_CASE("defects of the ends of entries are noticed", "[cache][seeded]") {

@@ -100,10 +100,7 @@ public:
     }
 
     /// Expects: room for it was reserved, and the key of `slot` is absent.
-    void insert(std::uint32_t hash, std::uint32_t slot) noexcept {
-        put_in(chunks_, chunk_count_, hash, slot);
-        ++size_;
-    }
+    void insert(std::uint32_t hash, std::uint32_t slot) noexcept { put_in(chunks_, chunk_count_, hash, slot); }
 
     /// Expects: `slot` stands in the index under `hash`.
     void erase(std::uint32_t hash, std::uint32_t slot) noexcept {
@@ -115,7 +112,6 @@ public:
             if (count != stuck) --count;
             ++probed;
         }
-        --size_;
     }
 
     /// The entry of `hash` moves from one slot to another.
@@ -164,7 +160,6 @@ public:
         return true;
     }
 
-    [[nodiscard]] std::size_t size() const noexcept { return size_; }
     /// Slots that fit before the next growth.
     [[nodiscard]] std::size_t room() const noexcept { return room_; }
     [[nodiscard]] std::size_t bytes() const noexcept { return room_ == 0 ? 0 : chunk_count_ * sizeof(index_chunk); }
@@ -173,10 +168,10 @@ public:
         return saturating_mul(chunks_for(count), sizeof(index_chunk));
     }
 
-    /// Each slot can be reached from its home, past chunks that count it.
+    /// It holds `size` slots, and each can be reached from its home, past chunks that count it.
     template <class HashOf>
-    void check_invariants(HashOf hash_of) const noexcept {
-        std::size_t size = 0;
+    void check_invariants(std::size_t size, HashOf hash_of) const noexcept {
+        std::size_t slots = 0;
         std::uint64_t passed = 0;
         std::uint64_t counted = 0;
         bool exact = true;
@@ -184,14 +179,14 @@ public:
             passed += find_slot(hash_of(slot), slot).probed;
             PLATEAU_EXPECTS(find(hash_of(slot), [&](std::uint32_t other) { return other == slot; }) == slot,
                             "index: a chunk forgets nobody who passed by");
-            ++size;
+            ++slots;
         });
         for (std::uint32_t at = 0; at < chunk_count_; ++at)
             for (const unsigned char count : chunks_[at].passed_by) {
                 counted += count;
                 exact = exact && count != stuck;
             }
-        PLATEAU_EXPECTS(size == size_ && size_ <= room_, "index: the size is the number of slots in the chunks");
+        PLATEAU_EXPECTS(slots == size && size <= room_, "index: each entry stands in one chunk");
         PLATEAU_EXPECTS(!exact || counted == passed,
                         "index: a chunk counts the entries that passed by, and forgets none");
     }
@@ -291,7 +286,6 @@ private:
     index_chunk* chunks_ = nowhere();
     std::uint32_t chunk_count_ = 1;
     std::size_t room_ = 0;  // slots that fit before the next growth
-    std::size_t size_ = 0;
     PLATEAU_NO_UNIQUE_ADDRESS chunk_allocator allocator_;
 };
 

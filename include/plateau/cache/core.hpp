@@ -129,9 +129,9 @@ public:
     cache_core(const limits& bounds, const aging& how, const hash_type& hash, const typename Policies::equal& equal,
                const allocator_type& allocator, const typename Policies::judge& judge, time_point start)
         : order_(allocator),
-          bounds_(bounds),
-          slab_(allocator, first_page(bounds)),
           index_(allocator),
+          slab_(allocator, first_page(bounds)),
+          bounds_(bounds),
           deadlines_(slab_, how, start, allocator),
           verdicts_(judge),
           hash_(hash),
@@ -342,7 +342,7 @@ public:
 
         // What may fail comes first, and leaves nothing behind but memory for later.
         if (deadlines_.ends(time_to_live)) deadlines_.require();
-        const std::size_t entries = index_.size() + (old == nil && index_.size() < slot_limit_);
+        const std::size_t entries = entries_ + (old == nil && entries_ < slot_limit_);
         index_.reserve(entries, slot_limit_, [this](std::uint32_t slot) { return hash_of(slot); });
         order_.reserve(index_.room());
         slot_guard fresh{*this, slab_.take(saturating_add(slot_limit_ + zombies_, Policies::outbox_slots))};
@@ -660,7 +660,7 @@ public:
             bytes += charge_of(slot);
             with_deadline += deadlines_.has_one(slot);
         }
-        PLATEAU_EXPECTS(entries == entries_ && index_.size() == entries_, "cache I2: index and order are of one size");
+        PLATEAU_EXPECTS(entries == entries_, "cache I2: the order holds each entry");
         PLATEAU_EXPECTS(entries_ <= slot_limit_, "cache I1: no more entries than the bound");
         PLATEAU_EXPECTS(bytes == bytes_, "cache I3: the charged bytes are the sum of the weights");
         PLATEAU_EXPECTS(bytes_ <= bounds_.max_bytes, "cache I1: no more bytes than the bound");
@@ -668,7 +668,7 @@ public:
         PLATEAU_EXPECTS(entries_ <= 1 || saturating_add(slab_.idle_bytes(), bytes_) <=
                                              saturating_add(real_limit_, has_pins ? bounds_.max_pinned_bytes : 0),
                         "cache I5: idle slab and charged bytes stay bounded");
-        index_.check_invariants([this](std::uint32_t slot) { return hash_of(slot); });
+        index_.check_invariants(entries_, [this](std::uint32_t slot) { return hash_of(slot); });
         slab_.check_invariants();
     }
 
@@ -963,29 +963,30 @@ private:
             structure, saturating_mul(saturating_add(slot_limit_, Policies::outbox_slots), bounds_.max_entry_bytes));
     }
 
-    // What a hit writes comes first: on the line that entering the shard has written.
+    // By lines of 64 bytes, for threads that take turns: a hit writes the first, where the shard's lock is, and a put the
+    // one where the slab ends and the counters begin besides. What a look-up only reads stands between them.
     struct {
         std::uint64_t hits = 0;
         std::uint64_t misses = 0;
     } looks_;
     order_type order_;
-    limits bounds_;
+    std::size_t entries_ = 0;
+    std::size_t bytes_ = 0;
+    std::size_t leaving_ = 0;  // charged for what is on its way out, and not pinned
+    std::size_t pinned_bytes_ = 0;
+    index_type index_;
     std::size_t heaviest_ = 0;
     std::size_t slot_limit_ = 0;
     std::size_t real_limit_ = unlimited;
     slab_type slab_;
-    index_type index_;
-    std::size_t entries_ = 0;
-    std::size_t bytes_ = 0;
+    cache_stats stats_;  // but hits and misses
+    outbox outbox_;
     std::size_t zombies_ = 0;  // left the cache, still pinned
-    std::size_t pinned_bytes_ = 0;
-    std::size_t leaving_ = 0;  // charged for what is on its way out, and not pinned
     unsigned until_collection_ = 0;
     bool closed_ = false;
-    outbox outbox_;
+    limits bounds_;
     deadlines_type deadlines_;
     PLATEAU_NO_UNIQUE_ADDRESS verdicts_type verdicts_;
-    cache_stats stats_;  // but hits and misses
     PLATEAU_NO_UNIQUE_ADDRESS hash_type hash_;
     PLATEAU_NO_UNIQUE_ADDRESS typename Policies::equal equal_;
 };

@@ -476,14 +476,14 @@ private:
     std::uint32_t last_open_ = nil;
     std::uint32_t page_count_ = 0;
     std::uint32_t spare_ids_ = nil;
-    std::uint32_t spare_ = nil;  // free, and still taken as far as its page knows
     std::size_t table_size_ = 0;
     std::size_t empty_pages_ = 0;
-    std::size_t used_ = 0;
     std::size_t bytes_ = 0;
     bool has_timers_ = false;
     bool has_fixed_deadlines_ = false;
     bool has_weights_ = false;
+    std::size_t used_ = 0;
+    std::uint32_t spare_ = nil;  // free, and still taken as far as its page knows
     PLATEAU_NO_UNIQUE_ADDRESS Allocator allocator_;
 };
 
