@@ -3,6 +3,7 @@
 
 #include <plateau/charge.hpp>
 #include <plateau/config.hpp>
+#include <plateau/detail/checked.hpp>
 #include <plateau/fwd.hpp>
 
 #include <atomic>
@@ -36,9 +37,9 @@ public:
         std::size_t share = 0;
         do {
             const std::size_t limit = limit_.load(std::memory_order_relaxed);
-            const std::size_t left = taken < limit ? limit - taken : 0;
+            const std::size_t left = saturating_sub(limit, taken);
             if (left < least) return 0;
-            share = wanted < least ? least : (wanted < left ? wanted : left);
+            share = larger(least, smaller(wanted, left));
         } while (!taken_.compare_exchange_weak(taken, taken + share, std::memory_order_relaxed));  // a sum, no news
         if (outer_.try_charge(share)) return share;
         if (share != least && outer_.try_charge(least)) {
@@ -57,11 +58,7 @@ public:
     void set_limit(std::size_t limit) noexcept { limit_.store(limit, std::memory_order_relaxed); }
     [[nodiscard]] std::size_t limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
     [[nodiscard]] std::size_t taken() const noexcept { return taken_.load(std::memory_order_relaxed); }
-    [[nodiscard]] std::size_t left() const noexcept {
-        const std::size_t limit = this->limit();
-        const std::size_t taken = this->taken();
-        return taken < limit ? limit - taken : 0;
-    }
+    [[nodiscard]] std::size_t left() const noexcept { return saturating_sub(limit(), taken()); }
 
 private:
     typename Sync::template atomic<std::size_t> limit_;

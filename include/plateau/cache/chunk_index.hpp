@@ -199,7 +199,7 @@ private:
     [[nodiscard]] static constexpr std::size_t step_for(std::size_t count, std::size_t capacity) noexcept {
         std::size_t step = capacity;
         while (step / 2 >= count && step > 2 * index_chunk::width) step = step / 2 + step % 2;
-        return step < count ? count : step;
+        return larger(step, count);
     }
 
     [[nodiscard]] static constexpr unsigned char tag_of(std::uint32_t hash) noexcept {

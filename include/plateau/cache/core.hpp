@@ -507,7 +507,7 @@ public:
         for_each([&](std::uint32_t slot) {
             const node& entry = slab_.node(slot);
             const std::size_t charge = saturating_add<std::size_t>(weigh(entry.key, entry.value), entry_overhead);
-            slab_.weight(slot) = static_cast<std::uint32_t>(charge < max_weight ? charge : max_weight);
+            slab_.weight(slot) = static_cast<std::uint32_t>(smaller(charge, max_weight));
             bytes += slab_.weight(slot);
             if (pinned(slot)) pinned_bytes += slab_.weight(slot);
         });
@@ -804,8 +804,8 @@ private:
             // A shard may hold more than its part, but the tables of all are not laid out for all of it.
             const std::size_t most =
                 smaller(saturating_add(bounds_.fair_bytes, bounds_.fair_bytes / 4), bounds_.all_bytes);
-            slot_limit_ =
-                smaller(slot_limit_, larger(most / entry_overhead, smaller(bounds_.all_bytes / entry_overhead, 1)));
+            slot_limit_ = smaller(slot_limit_, larger(most / entry_overhead,
+                                                      smaller(bounds_.all_bytes / entry_overhead, std::size_t{1})));
         }
         set_share(bounds_.max_bytes);
     }
@@ -940,8 +940,6 @@ private:
         return removed;
     }
 
-    [[nodiscard]] static constexpr std::size_t smaller(std::size_t a, std::size_t b) noexcept { return a < b ? a : b; }
-    [[nodiscard]] static constexpr std::size_t larger(std::size_t a, std::size_t b) noexcept { return a < b ? b : a; }
     [[nodiscard]] std::size_t bytes_a_slot() const noexcept {
         return slab_type::slot_bytes + (deadlines_.idles() ? sizeof(std::uint32_t) : 0);
     }
@@ -963,8 +961,8 @@ private:
             structure, saturating_mul(saturating_add(slot_limit_, Policies::outbox_slots), bounds_.max_entry_bytes));
     }
 
-    // By lines of 64 bytes, for threads that take turns: a hit writes the first, where the shard's lock is, and a put the
-    // one where the slab ends and the counters begin besides. What a look-up only reads stands between them.
+    // By lines of 64 bytes, for threads that take turns: a hit writes the first, where the shard's lock is, and a put
+    // the one where the slab ends and the counters begin besides. What a look-up only reads stands between them.
     struct {
         std::uint64_t hits = 0;
         std::uint64_t misses = 0;

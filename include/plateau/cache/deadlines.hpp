@@ -184,7 +184,7 @@ private:
 
     [[nodiscard]] std::uint32_t idle_deadline(std::uint32_t fixed) const noexcept {
         const std::uint32_t idle = deadline_after(how_.time_to_idle);
-        return idle < fixed ? idle : fixed;
+        return smaller(idle, fixed);
     }
     [[nodiscard]] PLATEAU_COLD std::uint32_t aged_deadline(std::uint32_t slot, duration time_to_live) noexcept {
         const std::uint32_t fixed = deadline_after(shortened(time_to_live));

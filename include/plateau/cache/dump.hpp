@@ -317,7 +317,7 @@ private:
     [[nodiscard]] warm_up_reason read_payload(std::size_t size, bool keep) {
         std::byte passing[piece_bytes];
         while (size != 0) {
-            const std::size_t part = size < piece_bytes ? size : piece_bytes;
+            const std::size_t part = smaller(size, piece_bytes);
             const std::span<std::byte> room(keep ? buffer_.extend(part) : passing, part);
             if (const warm_up_reason why = read(room); why != warm_up_reason::none) return why;
             sum_.add(room);
@@ -338,7 +338,7 @@ private:
     [[nodiscard]] duration time_left(duration to_live, duration to_idle) const noexcept {
         if (to_idle != forever && to_idle <= age_) return duration::zero();
         if (to_live != forever) to_live = duration(saturating_sub(to_live.count(), age_.count()));
-        return to_live < options_.max_time_to_live ? to_live : options_.max_time_to_live;
+        return smaller(to_live, options_.max_time_to_live);
     }
 
     /// The last four bytes are the checksum of the others, and of all before.

@@ -629,8 +629,8 @@ private:
         const std::size_t before = core.bounds().max_bytes;
         std::size_t after = before;
         if (limit == unlimited && !has_charge) after = unlimited;
-        else if (before == unlimited) after = bytes_.take(1, smaller_of(core.used_bytes(), part));
-        else if (bytes_.taken() > limit) after = smaller_of(before, part);
+        else if (before == unlimited) after = bytes_.take(1, smaller(core.used_bytes(), part));
+        else if (bytes_.taken() > limit) after = smaller(before, part);
         const std::size_t evicted = core.set_max_bytes(after, limit, part);
         if (before != unlimited) bytes_.give(after == unlimited ? before : before - after);
         return evicted;
@@ -645,7 +645,7 @@ private:
                 if (before != unlimited) pinned_.give(before);
             } else if (before == unlimited) {
                 const std::size_t part = share(pinned_.limit(), shard_count_, i);
-                core.set_max_pinned_bytes(pinned_.take(1, smaller_of(core.pinned_bytes(), part)));
+                core.set_max_pinned_bytes(pinned_.take(1, smaller(core.pinned_bytes(), part)));
             } else {
                 pinned_.give(core.give_pinned_bytes(0));
             }
@@ -668,10 +668,6 @@ private:
         for_each_shard([&](shard_type& other) {
             if (&other != &shard && brought.bytes() < lacks) brought.add(session(other)->give_pinned_bytes(0));
         });
-    }
-
-    [[nodiscard]] static constexpr std::size_t smaller_of(std::size_t a, std::size_t b) noexcept {
-        return a < b ? a : b;
     }
 
     // ---- visits: user code that runs under the lock of one shard and may call back into another

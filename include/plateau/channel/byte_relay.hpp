@@ -5,6 +5,7 @@
 #include <plateau/channel/stream_options.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
+#include <plateau/detail/checked.hpp>
 #include <plateau/detail/wait_forms.hpp>
 #include <plateau/detail/wait_list.hpp>
 #include <plateau/executor.hpp>
@@ -44,7 +45,7 @@ public:
         if (begins_to_read()) post();
         if (!wait_on_thread(verb{this, &byte_relay::nothing_to_write}, stop, steady_clock{})) return {};
         const session in(list_, flag{this, nullptr});
-        return buffer_.subspan(head_, least(least(held_, chunk_), buffer_.size() - head_));
+        return buffer_.subspan(head_, smaller(smaller(held_, chunk_), buffer_.size() - head_));
     }
     /// The bytes were written.
     void consume(std::size_t size) noexcept {
@@ -93,7 +94,6 @@ private:
         static void hand_on(park_node<Sync>&) noexcept {}
     };
 
-    [[nodiscard]] static constexpr std::size_t least(std::size_t a, std::size_t b) noexcept { return a < b ? a : b; }
     [[nodiscard]] bool nothing_to_write() const noexcept { return held_ == 0 && !ended_; }
     [[nodiscard]] bool being_read() const noexcept { return reading_; }
 
@@ -116,7 +116,7 @@ private:
         if (leaving_) return {};
         const std::size_t size = buffer_.size();
         const std::size_t begin = head_ < size - held_ ? head_ + held_ : head_ - (size - held_);
-        return buffer_.subspan(begin, least(least(size - held_, chunk_), size - begin));
+        return buffer_.subspan(begin, smaller(smaller(size - held_, chunk_), size - begin));
     }
     [[nodiscard]] std::ptrdiff_t ask(std::span<std::byte> room) noexcept {
 #if PLATEAU_EXCEPTIONS

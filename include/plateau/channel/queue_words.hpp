@@ -2,6 +2,7 @@
 #pragma once
 
 #include <plateau/config.hpp>
+#include <plateau/detail/checked.hpp>
 #include <plateau/detail/contract.hpp>
 
 #include <bit>
@@ -10,12 +11,6 @@
 
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
-
-/// std::min, without the cost of <algorithm>.
-template <class T>
-[[nodiscard]] constexpr T smaller(T a, T b) noexcept {
-    return b < a ? b : a;
-}
 
 /// How the head and the tail of a ring are packed, so that one exchange claims a slot and its weight, and shows whether
 /// somebody waits or the queue has ended.

@@ -7,6 +7,7 @@
 #include <plateau/channel/stream_pace.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
+#include <plateau/detail/checked.hpp>
 #include <plateau/detail/parts.hpp>
 #include <plateau/executor.hpp>
 #include <plateau/fwd.hpp>
@@ -72,7 +73,7 @@ public:
             std::size_t held = 0;
             while (held < buffer.size() && !ended) {
                 if (stop_.stop_requested()) return {stream_reason::cancelled, taken_};
-                const auto room = buffer.subspan(held, least(options_.chunk_bytes, buffer.size() - held));
+                const auto room = buffer.subspan(held, detail::smaller(options_.chunk_bytes, buffer.size() - held));
                 const std::ptrdiff_t got = read(room);
                 if (got == not_yet) {
                     if (held != 0) break;
@@ -105,8 +106,6 @@ public:
     }
 
 private:
-    [[nodiscard]] static constexpr std::size_t least(std::size_t a, std::size_t b) noexcept { return a < b ? a : b; }
-
     /// The moment until which a source or sink that takes one may wait before the token is looked at again.
     [[nodiscard]] time_point next_look() const noexcept {
         if (!stop_.stop_possible()) return (time_point::max)();

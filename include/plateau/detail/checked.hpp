@@ -49,5 +49,15 @@ template <std::integral T>
     return (a < T{0}) != (b < T{0}) ? (std::numeric_limits<T>::min)() : (std::numeric_limits<T>::max)();
 }
 
+/// std::min and std::max, without the cost of <algorithm>.
+template <class T>
+[[nodiscard]] constexpr T smaller(T a, T b) noexcept {
+    return b < a ? b : a;
+}
+template <class T>
+[[nodiscard]] constexpr T larger(T a, T b) noexcept {
+    return a < b ? b : a;
+}
+
 }
 PLATEAU_NAMESPACE_END
