@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <plateau/cache/slab.hpp>
+#include <plateau/config.hpp>
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+PLATEAU_NAMESPACE_BEGIN
+namespace detail {
+
+/// An argument of `put` on its way into its slot. A caller's rvalue of the very type stays the caller's until it is
+/// moved into the slot, so that a refused put leaves it untouched; anything else becomes a T here, outside every lock.
+template <class T, class Argument>
+class put_argument {
+    using bare_argument = std::remove_cvref_t<Argument>;
+    static constexpr bool is_t = std::is_same_v<bare_argument, T>;
+    static constexpr bool movable = is_t && !std::is_lvalue_reference_v<Argument> && !std::is_const_v<Argument>;
+    static constexpr bool refers = movable || (is_t && std::is_trivially_copyable_v<T>);
+
+public:
+    explicit put_argument(Argument&& argument) : held_(hold(argument)) {}
+    put_argument(const put_argument&) = delete;
+    put_argument& operator=(const put_argument&) = delete;
+
+    [[nodiscard]] const T& view() const noexcept { return held_; }
+    void construct_at(T* place) {
+        if constexpr (refers && !movable) std::construct_at(place, held_);
+        else std::construct_at(place, std::move(held_));
+    }
+
+private:
+    using held_type = std::conditional_t<movable, T&, std::conditional_t<refers, const T&, T>>;
+
+    static held_type hold(std::remove_reference_t<Argument>& argument) {
+        if constexpr (refers) return argument;
+        else return static_cast<T>(std::forward<Argument>(argument));
+    }
+
+    held_type held_;
+};
+
+/// Integers of different types that mean the same number; a number that K cannot be is nowhere in the cache.
+template <class K, class Q>
+[[nodiscard]] constexpr bool same_number(K key, Q query) noexcept {
+    return (query < Q{}) == (key < K{}) && static_cast<Q>(key) == query;
+}
+
+/// What a look-up was asked for, in a form that hashes and compares as a K does.
+template <class K, class Q, bool Transparent>
+class lookup_key {
+    static constexpr bool is_number = !std::is_same_v<K, Q> && std::is_integral_v<K> && std::is_integral_v<Q>;
+    static constexpr bool as_it_is = std::is_same_v<K, Q> || (Transparent && !is_number);
+    // Not asked where it does not matter: of a string whose allocator has no default, the question is an error.
+    static_assert(std::disjunction_v<std::bool_constant<as_it_is>, std::is_constructible<K, const Q&>>,
+                  "plateau: this query is not comparable: hash and equality are not transparent, and K cannot be made "
+                  "from it");
+
+public:
+    explicit lookup_key(const Q& query) : held_(hold(query)) {
+        if constexpr (is_number) possible_ = same_number(held_, query);
+    }
+    lookup_key(const lookup_key&) = delete;
+    lookup_key& operator=(const lookup_key&) = delete;
+
+    /// False for a number that no K can be.
+    [[nodiscard]] bool possible() const noexcept {
+        if constexpr (is_number) return possible_;
+        else return true;
+    }
+    [[nodiscard]] const auto& view() const noexcept { return held_; }
+
+private:
+    using held_type = std::conditional_t<as_it_is, const Q&, const K>;
+
+    static held_type hold(const Q& query) {
+        if constexpr (as_it_is) return query;
+        else return static_cast<K>(query);
+    }
+
+    held_type held_;
+    PLATEAU_NO_UNIQUE_ADDRESS std::conditional_t<is_number, bool, nothing> possible_{};
+};
+
+}
+PLATEAU_NAMESPACE_END
