@@ -126,18 +126,28 @@ public:
         unsigned reclaim_budget;
     };
 
-    cache_core(const limits& bounds, const aging& how, const hash_type& hash, const typename Policies::equal& equal,
-               const allocator_type& allocator, const typename Policies::judge& judge, time_point start)
-        : order_(allocator),
-          index_(allocator),
-          slab_(allocator, first_page(bounds)),
-          bounds_(bounds),
-          deadlines_(slab_, how, start, allocator),
-          verdicts_(judge),
-          hash_(hash),
-          equal_(equal) {
-        if (bounds.max_bytes != unlimited || bounds.max_entry_bytes != unlimited ||
-            bounds.max_pinned_bytes != unlimited)
+    /// What it is made from.
+    struct origins {
+        limits bounds;
+        aging how;
+        const hash_type& hash;
+        const typename Policies::equal& equal;
+        const allocator_type& allocator;
+        const typename Policies::judge& judge;
+        time_point start;
+    };
+
+    explicit cache_core(const origins& from)
+        : order_(from.allocator),
+          index_(from.allocator),
+          slab_(from.allocator, first_page(from.bounds)),
+          bounds_(from.bounds),
+          deadlines_(slab_, from.how, from.start, from.allocator),
+          verdicts_(from.judge),
+          hash_(from.hash),
+          equal_(from.equal) {
+        if (bounds_.max_bytes != unlimited || bounds_.max_entry_bytes != unlimited ||
+            bounds_.max_pinned_bytes != unlimited)
             slab_.add_weights(0);
         set_bounds();
     }

@@ -680,8 +680,8 @@ private:
                 .max_pinned_bytes = at_first(pinned_.limit()),
                 .reclaim_budget = options_.reclaim_budget,
             };
-            shards_[shard_count_] = shard_type::make(bounds, how, hash_, equal_, allocator_, judge_, start, listener_,
-                                                     bytes_, pinned_, charge_);
+            shards_[shard_count_] = shard_type::make({bounds, how, hash_, equal_, allocator_, judge_, start},
+                                                     {listener_, bytes_, pinned_}, charge_);
             ++shard_count_;
             how.seed = mix(how.seed);
         }

@@ -67,17 +67,21 @@ public:
     /// Whether what it may hold is taken from a pool, ahead of its need. Else the bounds are its own.
     static constexpr bool pooled = !std::is_same_v<Access, sole_access> || !std::is_same_v<charge_type, no_charge>;
 
-    cache_shard(const typename core_type::limits& bounds, const aging& how, const typename Policies::hash& hash,
-                const typename Policies::equal& equal, const typename Policies::allocator& allocator,
-                const typename Policies::judge& judge, time_point start, listener_type& listener, pool_type& bytes,
-                pool_type& pinned, const charge_type& outer)
+    /// What it shares with the others, until the cache has ended.
+    struct surroundings {
+        listener_type& listener;
+        pool_type& bytes;
+        pool_type& pinned;
+    };
+
+    cache_shard(const typename core_type::origins& from, const surroundings& around, const charge_type& outer)
         : pin_home{&release},
-          core_(bounds, how, hash, equal, allocator, judge, start),
-          listener_(&listener),
-          bytes_(bytes),
-          pinned_(pinned),
+          core_(from),
+          listener_(&around.listener),
+          bytes_(around.bytes),
+          pinned_(around.pinned),
           outer_(outer),
-          allocator_(allocator) {}
+          allocator_(from.allocator) {}
 
     /// What a shard keeps of the bytes for pins beside those that are pinned.
     [[nodiscard]] static std::size_t spare_pinned(const pool_type& pinned) noexcept {
@@ -155,16 +159,11 @@ public:
         shard->leave_for_good();
     }
 
-    [[nodiscard]] static cache_shard* make(const typename core_type::limits& bounds, const aging& how,
-                                           const typename Policies::hash& hash, const typename Policies::equal& equal,
-                                           const typename Policies::allocator& allocator,
-                                           const typename Policies::judge& judge, time_point start,
-                                           listener_type& listener, pool_type& bytes, pool_type& pinned,
+    [[nodiscard]] static cache_shard* make(const typename core_type::origins& from, const surroundings& around,
                                            const charge_type& outer) {
-        shard_allocator own(allocator);
+        shard_allocator own(from.allocator);
         memory_guard memory{own, shard_traits::allocate(own, 1)};
-        std::construct_at(memory.shard, bounds, how, hash, equal, allocator, judge, start, listener, bytes, pinned,
-                          outer);
+        std::construct_at(memory.shard, from, around, outer);
         return std::exchange(memory.shard, nullptr);
     }
 
