@@ -80,7 +80,7 @@ void core<int, releasing, told_without_a_hold>::retire(std::uint32_t slot, plate
     slab_.pins(slot) &= ~resident;
     if (pinned(slot)) ++zombies_;
     else leaving_ += charge_of(slot);
-    push_out(slot, static_cast<std::uint32_t>(cause));
+    outbox_.push(slab_, slot, cause);
 }
 
 /// A cache that ends is closed as `set_max_entries(0)` closes it.
@@ -91,10 +91,10 @@ void core<int, std::string, closed_by_its_bound>::refuse_all() noexcept {
 
 /// The listener is called while the shard is held.
 template <>
-void sole_shard<int, int, tells_inside>::see_out_some(core_type::outbox& queue) noexcept {
-    while (queue.first != detail::nil) {
+void sole_shard<int, int, tells_inside>::see_out_some(detail::outbox& queue) noexcept {
+    while (!queue.empty()) {
         const std::uint32_t slot = core_.pop(queue);
-        tell(core_.at(slot), core_type::cause_of(core_.at(slot)));
+        tell(core_.at(slot), detail::outbox::cause_of(core_.at(slot)));
         core_.give_back(slot);
     }
     core_.move_outbox(queue);
@@ -103,9 +103,9 @@ void sole_shard<int, int, tells_inside>::see_out_some(core_type::outbox& queue) 
 /// Whoever finds something in the outbox sees it out himself, inside a destructor too.
 template <>
 void sole_shard<int, at_end, sees_out_anew>::see_out(bool) noexcept {
-    core_type::outbox queue;
+    detail::outbox queue;
     core_.move_outbox(queue);
-    while (queue.first != detail::nil) see_out_some(queue);
+    while (!queue.empty()) see_out_some(queue);
     core_.keep_real_room();
     access_.leave();
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <plateau/cache/answer.hpp>
 #include <plateau/cache/chunk_index.hpp>
 #include <plateau/cache/deadlines.hpp>
 #include <plateau/cache/lru_order.hpp>
 #include <plateau/cache/options.hpp>
+#include <plateau/cache/outbox.hpp>
 #include <plateau/cache/policies.hpp>
 #include <plateau/cache/s3fifo_order.hpp>
 #include <plateau/cache/slab.hpp>
@@ -17,7 +19,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -36,34 +37,6 @@ template <class Hash>
 [[nodiscard]] constexpr std::uint32_t low_half(std::uint64_t spread_hash) noexcept {
     return static_cast<std::uint32_t>(spread_hash);
 }
-
-/// A copy of a value, if there is one, in a form that crosses a call well. An optional of a small value would be
-/// written in narrow parts and read back by one wide load, which waits longer than the look-up took.
-template <class V>
-inline constexpr bool fits_a_register = std::is_trivially_copyable_v<V> && sizeof(V) <= sizeof(std::uint64_t);
-
-template <class V>
-class small_answer {
-public:
-    small_answer(std::nullopt_t) noexcept {}
-    small_answer(const V& value) noexcept : present_(1) { std::memcpy(&bits_, std::addressof(value), sizeof value); }
-
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE operator std::optional<V>() const noexcept {
-        if (present_ == 0) return std::nullopt;
-        union {
-            char none;
-            V value;
-        } copy{};
-        std::memcpy(std::addressof(copy.value), &bits_, sizeof(V));
-        return std::optional<V>(std::in_place, copy.value);
-    }
-
-private:
-    std::uint64_t bits_ = 0;
-    std::uint64_t present_ = 0;
-};
-template <class V>
-using answer_of = std::conditional_t<fits_a_register<V>, small_answer<V>, std::optional<V>>;
 
 /// The structure of one cache, or of one shard of it: index, order of eviction, deadlines, bounds and counters.
 ///
@@ -530,37 +503,15 @@ public:
 
     // ---- the way out
 
-    struct outbox {
-        std::uint32_t first = nil;
-        std::uint32_t last = nil;
-    };
-
-    [[nodiscard]] bool outbox_empty() const noexcept { return outbox_.first == nil; }
-
+    [[nodiscard]] bool outbox_empty() const noexcept { return outbox_.empty(); }
     /// Effects: appends the outbox to `to`, and empties it.
-    void move_outbox(outbox& to) noexcept {
-        if (outbox_empty()) return;
-        if (to.first == nil) to.first = outbox_.first;
-        else slab_.node(to.last).next = outbox_.first;
-        to.last = outbox_.last;
-        outbox_ = {};
-    }
-    [[nodiscard]] std::uint32_t pop(outbox& from) noexcept {
-        const std::uint32_t slot = from.first;
-        from.first = slab_.node(slot).next;
-        if (from.first == nil) from.last = nil;
-        return slot;
-    }
-    [[nodiscard]] static removal_cause cause_of(const node& removed) noexcept {
-        return static_cast<removal_cause>(removed.previous & ~told);
-    }
-    /// True when nobody needs to be told any more: only the end is left.
-    [[nodiscard]] static bool was_told(const node& removed) noexcept { return (removed.previous & told) != 0; }
+    void move_outbox(outbox& to) noexcept { to.append(slab_, outbox_); }
+    [[nodiscard]] std::uint32_t pop(outbox& from) noexcept { return from.pop(slab_); }
     /// Effects: a slot whose last pin is gone goes to the outbox, to be ended in silence.
     void retire_told(std::uint32_t slot) noexcept {
         if constexpr (ends_matter) {
             leaving_ += charge_of(slot);
-            push_out(slot, told);
+            outbox_.push_told(slab_, slot);
         } else {
             slab_.give_back(slot);
         }
@@ -684,7 +635,6 @@ public:
 
 private:
     static constexpr std::uint32_t resident = 0x8000'0000U;
-    static constexpr std::uint32_t told = 0x100;
     static constexpr std::size_t max_weight = 0xffff'ffffU;
     static constexpr unsigned puts_between_collections = 32;
 
@@ -896,16 +846,8 @@ private:
             }
         }
         if (ends_matter && !pinned(slot)) leaving_ += charge_of(slot);
-        if constexpr (ends_matter) push_out(slot, static_cast<std::uint32_t>(cause));
+        if constexpr (ends_matter) outbox_.push(slab_, slot, cause);
         else if (!pinned(slot)) slab_.give_back(slot);
-    }
-    void push_out(std::uint32_t slot, std::uint32_t note) noexcept {
-        node& removed = slab_.node(slot);
-        removed.previous = note;
-        removed.next = nil;
-        if (outbox_.first == nil) outbox_.first = slot;
-        else slab_.node(outbox_.last).next = slot;
-        outbox_.last = slot;
     }
 
     void count_removal(removal_cause cause) noexcept {

@@ -185,7 +185,7 @@ private:
     struct usher {
         const void* thread;
         usher* next;
-        typename core_type::outbox queue;
+        outbox queue;
         bool evicts;  ///< false while only a pin has ended: that removes nobody
     };
     struct departure {
@@ -209,9 +209,9 @@ private:
         usher own{Access::self(), ushers_, {}, evicts};
         ushers_ = &own;
         core_.move_outbox(own.queue);
-        while (own.queue.first != nil) {
+        while (!own.queue.empty()) {
             see_out_some(own.queue);
-            if (own.queue.first != nil) continue;
+            if (!own.queue.empty()) continue;
             if (own.evicts) core_.keep_real_room();  // slots came back
             else core_.give_idle_pages();
             core_.move_outbox(own.queue);
@@ -224,14 +224,13 @@ private:
     }
 
     /// Expects: entered. Leaves, and enters again.
-    void see_out_some(typename core_type::outbox& queue) noexcept {
+    void see_out_some(outbox& queue) noexcept {
         departure leaving[batch];
         std::size_t count = 0;
-        while (count < batch && queue.first != nil) {
+        while (count < batch && !queue.empty()) {
             const std::uint32_t slot = core_.pop(queue);
             node& entry = core_.at(slot);
-            leaving[count++] = {&entry, slot, core_type::cause_of(entry), core_type::was_told(entry),
-                                core_.pinned(slot)};
+            leaving[count++] = {&entry, slot, outbox::cause_of(entry), outbox::was_told(entry), core_.pinned(slot)};
         }
         access_.leave();
         for (std::size_t i = 0; i < count; ++i) {
