@@ -142,6 +142,8 @@ void add_all(const std::string& workload) {
     add_allocations<Workload, s3fifo_everything>(workload + "/s3fifo_everything");
     add_allocations<Workload, shared_lru_everything>(workload + "/shared_lru_everything");
     add_allocations<Workload, shared_s3fifo_everything>(workload + "/shared_s3fifo_everything");
+    add_allocations<Workload, lru_tagged>(workload + "/lru_tagged");
+    add_allocations<Workload, shared_s3fifo_tagged>(workload + "/shared_s3fifo_tagged");
 }
 
 void add_strings() {

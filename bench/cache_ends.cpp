@@ -130,18 +130,46 @@ struct portions {
     }
 };
 
+/// Every entry is over by its deadline: deadlines in every list of the wheel, all of them past at once.
 template <class Cache>
+struct expired {
+    Cache cache;
+    expired(unsigned budget, plateau::manual_clock& clock)
+        : cache{{.max_entries = 2 * entries, .time_to_live = 1h, .reclaim_budget = budget}, clock} {
+        for (u64 i = 0; i < entries; ++i) cache.put(i, i, {.time_to_live = 20ms * (1 + i % 50'000)});
+        clock.advance(20min);
+    }
+};
+
+/// Every entry is over by its tag, and half of them by their deadlines as well.
+template <class Cache>
+struct invalidated {
+    plateau::tagged_cache<Cache> cache;
+    invalidated(unsigned budget, plateau::manual_clock& clock)
+        : cache{{.cache = {.max_entries = 2 * entries, .time_to_live = 1h, .reclaim_budget = budget}}, clock} {
+        for (u64 i = 0; i < entries; ++i)
+            cache.put(i, i,
+                      {.time_to_live = i % 2 == 0 ? 20ms * (1 + i % 50'000) : plateau::duration(2h),
+                       .tags = {"page", "all"}});
+        clock.advance(20min);
+        cache.invalidate_tag("all");
+    }
+};
+
+template <class Ended>
 portions portions_of(unsigned budget) {
     plateau::manual_clock clock;
-    Cache cache{{.max_entries = 2 * entries, .time_to_live = 1h, .reclaim_budget = budget}, clock};
-    // Deadlines in every list of the wheel, all of them over at once.
-    for (u64 i = 0; i < entries; ++i) cache.put(i, i, {.time_to_live = 20ms * (1 + i % 50'000)});
-    clock.advance(20min);
+    Ended all(budget, clock);
+    auto& cache = all.cache;
     portions seen;
+    const auto ended = [&] {
+        const auto now = cache.stats();
+        return now.expirations + now.invalidations;
+    };
     const auto counted = [&](u64 allowed, auto call) {
-        const u64 before = cache.stats().expirations;
+        const u64 before = ended();
         call();
-        seen.count(before, cache.stats().expirations, allowed);
+        seen.count(before, ended(), allowed);
     };
     u64 fresh = entries;
     for (u64 i = 0; cache.size() > fresh - entries; ++i) {
@@ -154,13 +182,13 @@ portions portions_of(unsigned budget) {
     return seen;
 }
 
-template <class Cache>
+template <class Ended>
 void reclaiming(benchmark::State& state) {
     for (auto _ : state) {
         u64 over = 0;
         u64 missing = 0;
         for (const unsigned budget : {1U, 4U, 64U}) {
-            const portions seen = portions_of<Cache>(budget);
+            const portions seen = portions_of<Ended>(budget);
             over += seen.over_budget;
             missing += seen.largest != 3 * budget || seen.reclaimed != entries;
         }
@@ -187,9 +215,12 @@ void register_ends() {
     add_once("teardown/lru", teardown<lru>);
     add_once("teardown/shared_lru", teardown<shared_lru>);
     add_once("teardown/shared_s3fifo", teardown<shared_s3fifo>);
-    add_once("reclaim/lru", reclaiming<plateau::lru_cache<u64, u64, by_hand>>);
-    add_once("reclaim/shared_lru", reclaiming<plateau::concurrent_lru_cache<u64, u64, shared_by_hand>>);
-    add_once("reclaim/shared_s3fifo", reclaiming<plateau::concurrent_cache<u64, u64, shared_by_hand>>);
+    add_once("reclaim/lru", reclaiming<expired<plateau::lru_cache<u64, u64, by_hand>>>);
+    add_once("reclaim/shared_lru", reclaiming<expired<plateau::concurrent_lru_cache<u64, u64, shared_by_hand>>>);
+    add_once("reclaim/shared_s3fifo", reclaiming<expired<plateau::concurrent_cache<u64, u64, shared_by_hand>>>);
+    add_once("reclaim/lru_tagged", reclaiming<invalidated<plateau::lru_cache<u64, u64, by_hand>>>);
+    add_once("reclaim/shared_s3fifo_tagged",
+             reclaiming<invalidated<plateau::concurrent_cache<u64, u64, shared_by_hand>>>);
 }
 
 }

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 namespace bench {
 
@@ -55,6 +56,36 @@ public:
 
 private:
     plateau::time_point now_ = plateau::coarse_clock{}.now();
+};
+
+/// Everything, and tags: two names for each entry. Once the cache is full, a name goes with every thousandth put.
+template <class Cache>
+class tagged_subject {
+    using K = typename Cache::key_type;
+    using V = typename Cache::mapped_type;
+    using tagged = plateau::tagged_cache<Cache>;
+
+public:
+    explicit tagged_subject(std::size_t max_entries)
+        : cache_({.cache = options_for<tagged>(max_entries, bound::bytes, deadlines::kept)}), quiet_(max_entries) {}
+
+    [[gnu::always_inline]] std::optional<V> get(const K& key) { return cache_.get(key); }
+    void put(const K& key, const V& value) {
+        const std::uint64_t group = key % groups;
+        cache_.put(key, value, {.tags = {"page", name(group)}});
+        if (++puts_ > quiet_ && puts_ % 1'000 == 0) cache_.invalidate_tag(name(group));
+    }
+
+private:
+    static constexpr std::uint64_t groups = 1'500;  // more than are told apart
+
+    [[nodiscard]] static std::string_view name(const std::uint64_t& group) {
+        return {reinterpret_cast<const char*>(&group), sizeof group};
+    }
+
+    tagged cache_;
+    std::uint64_t puts_ = 0;
+    std::uint64_t quiet_;
 };
 
 // ---- policies
@@ -121,6 +152,8 @@ template <class K, class V>
 using lru_ttl_bytes_pins = subject<lru<K, V, with_pins>, bound::bytes, deadlines::kept>;
 template <class K, class V>
 using lru_everything = subject<lru<K, V, listened<plateau::cache_policies>>, bound::bytes, deadlines::kept>;
+template <class K, class V>
+using lru_tagged = tagged_subject<lru<K, V, listened<plateau::cache_policies>>>;
 
 template <class K, class V>
 using s3fifo_plain = subject<s3fifo<K, V>>;
@@ -141,6 +174,8 @@ template <class K, class V>
 using shared_s3fifo_plain = subject<shared_s3fifo<K, V>>;
 template <class K, class V>
 using shared_s3fifo_everything = subject<shared_s3fifo<K, V, listened<sixteen_shards>>, bound::bytes, deadlines::kept>;
+template <class K, class V>
+using shared_s3fifo_tagged = tagged_subject<shared_s3fifo<K, V, listened<sixteen_shards>>>;
 template <class K, class V>
 using shared_lru_plain = subject<shared_lru<K, V>>;
 template <class K, class V>

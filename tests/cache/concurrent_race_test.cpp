@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -212,6 +213,50 @@ TEST_CASE("no lock is held while a value is destroyed", "[cache][race]") {
         }
     });
     all->cache.check_invariants();
+}
+
+namespace {
+
+struct hot_value {
+    heap_value content;
+    needs_lock end;
+};
+std::size_t owned_bytes(const hot_value& value) noexcept { return owned_bytes(value.content); }
+
+}  // namespace
+
+TEST_CASE("one hot key is read whole while it is replaced and its cache resized, and ends under no lock",
+          "[cache][race]") {
+    struct shared {
+        std::mutex lock;
+        std::atomic<int> torn{0};
+        plateau::concurrent_cache<int, hot_value, one_shard> cache{{.max_entries = 4, .max_bytes = 1'000'000}};
+    };
+    auto all = std::make_unique<shared>();
+    auto& cache = all->cache;
+    run_together(race_threads, [&](std::size_t thread) {
+        const auto look = [&](const hot_value& value) noexcept {
+            if (!value.content.whole()) ++all->torn;
+        };
+        for (std::uint64_t i = 0; i < 5'000; ++i) {
+            if (thread == 0) {
+                if (i % 2 == 0) cache.set_max_entries(i % 5);
+                else cache.set_max_bytes(i % 3 * 1'000);
+            } else if (thread < 4) {
+                cache.put(i % 8 == 0 ? static_cast<int>(i % 64) : 1, hot_value{heap_value{i}, needs_lock{&all->lock}});
+            } else if (i % 3 == 0) {
+                if (const auto copy = cache.get(1)) look(*copy);
+            } else if (i % 3 == 1) {
+                if (const auto pin = cache.pin(1)) look(*pin);
+            } else {
+                const std::lock_guard hold(all->lock);
+                std::this_thread::yield();  // for a value that ends meanwhile
+                cache.visit(1, look);
+            }
+        }
+    });
+    CHECK(all->torn == 0);
+    cache.check_invariants();
 }
 
 TEST_CASE("the last pins of a cache that is gone may be let go on eight threads at once", "[cache][race]") {

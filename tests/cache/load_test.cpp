@@ -9,6 +9,7 @@
 #include "tools/new_witness.hpp"
 #include "tools/tracked_value.hpp"
 
+#include <plateau/cache/tagged_cache.hpp>
 #include <plateau/stop.hpp>
 
 #include <atomic>
@@ -114,6 +115,39 @@ TEST_CASE("two threads whose loaders ask for each other's keys both end", "[cach
 
 TEST_CASE("a change during a load is not undone by it, and who waited gets what it brings", "[cache][unit]") {
     passes(a_change_during_a_load_is_not_undone_by_it<shipped>);
+}
+
+TEST_CASE("a tag that is invalidated during a load is not brought back by it, and who waited gets what it brings",
+          "[cache][unit]") {
+    plateau::manual_clock clock;
+    int made = 0;
+    const auto page = [&](int) {
+        return plateau::loaded<text>{.value = "page " + std::to_string(++made), .tags = {"tag"}};
+    };
+    plateau::loading_cache<plateau::tagged_cache<plateau::concurrent_lru_cache<int, text, hand_loads>>> all{
+        {.cache = {.cache = {.max_entries = 10}}}, clock, page};
+    load_answer answer;
+    std::optional<text_ticket> duty;
+    all.get_or_load_then(answer.node, 1, [&](int, text_ticket t) { duty.emplace(std::move(t)); });
+    all.invalidate_tag("tag");
+    duty->store(page(1));
+    CHECK(answer.value() == "page 1");
+    CHECK_FALSE(all.contains(1));
+    CHECK(*all.get(1) == "page 2");
+    CHECK(all.contains(1));
+    CHECK(all.invalidate_tag("tag"));
+    CHECK_FALSE(all.contains(1));
+    CHECK(*all.get(1) == "page 3");
+    CHECK(all.put(2, "put", {.tags = {"tag"}}));
+    CHECK(all.invalidate_tag("tag"));
+    CHECK(all.purge_expired() == 2);
+    const auto inside = all.get_or_load(1, [&](int key) {
+        all.invalidate_tag("tag");
+        return page(key);
+    });
+    CHECK(*inside == "page 4");
+    CHECK(all.size() == 0);
+    all.check_invariants();
 }
 
 TEST_CASE("a loader may change its own key", "[cache][unit]") {

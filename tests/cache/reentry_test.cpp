@@ -194,6 +194,45 @@ TEST_CASE("a chain of 100000 listeners, each erasing the next, takes no stack", 
     CHECK(ended == length);
 }
 
+namespace {
+
+/// A value that keeps another entry of its cache from its end.
+struct holds_another {
+    plateau::pin<holds_another> other;
+    int* ended;
+    holds_another(plateau::pin<holds_another> held, int& count) noexcept : other(std::move(held)), ended(&count) {}
+    holds_another(holds_another&& from) noexcept
+        : other(std::move(from.other)), ended(std::exchange(from.ended, nullptr)) {}
+    ~holds_another() {
+        if (ended != nullptr) ++*ended;
+    }
+};
+std::size_t owned_bytes(const holds_another&) noexcept { return 0; }
+
+struct pinning : plateau::cache_policies {
+    using pins = plateau::counted;
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("a chain of 100000 values, each with the last pin of the next, takes no stack", "[cache][unit]",
+                   (plateau::lru_cache<int, holds_another, pinning>),
+                   (plateau::concurrent_cache<int, holds_another, eight_shards>)) {
+    constexpr int length = 100'000;
+    for (const bool outlives : {false, true}) {
+        int ended = 0;
+        run_on_stack(256 * 1'024, [&] {
+            auto cache = std::make_unique<TestType>(plateau::cache_options{.max_entries = 2 * length});
+            for (int i = 0; i < length; ++i) cache->put(i, holds_another{cache->pin(i - 1), ended});
+            auto last = cache->pin(length - 1);
+            if (outlives) cache.reset();
+            else cache->clear();
+            last.reset();
+        });
+        CHECK(ended == length);
+    }
+}
+
 TEST_CASE("a destructor may get, put, erase and clear in the same cache", "[cache][unit]") {
     plateau::lru_cache<int, at_end> cache{{.max_entries = 3}};
     int ended = 0;

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: MIT
 /// The textbook S3-FIFO (Yang and others, 2023), linear in everything: what the caches that evict so are compared with.
-/// The face is that of lru_oracle.
 #pragma once
 
-#include "tools/lru_oracle.hpp"
-
-#include <plateau/cache/options.hpp>
+#include "tools/textbook_cache.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -62,191 +59,102 @@ private:
 };
 
 template <class K, class V>
-class s3fifo_oracle {
-    using textbook = lru_oracle<K, V>;
+class s3fifo_oracle : public textbook_cache<K, V, 2> {
+    using base = textbook_cache<K, V, 2>;
+    using typename base::queue;
 
 public:
-    using tick = typename textbook::tick;
-    using cause = typename textbook::cause;
-    using entry = typename textbook::entry;
-    using removal = typename textbook::removal;
-    using stored = typename textbook::stored;
-    static constexpr tick never = textbook::never;
-    static constexpr std::size_t unbounded = textbook::unbounded;
+    using typename base::cause;
+    using typename base::entry;
+    using typename base::stored;
+    using typename base::tick;
 
-    s3fifo_oracle(std::size_t max_entries, std::size_t max_bytes) : max_entries_(max_entries), max_bytes_(max_bytes) {}
+    s3fifo_oracle(std::size_t max_entries, std::size_t max_bytes) : base(max_entries, max_bytes) {}
 
-    std::size_t max_entry_bytes = unbounded;
     std::size_t overhead = 1;
     std::function<std::uint32_t(const K&)> hash_of{};
-    std::vector<removal> removed{};
 
-    [[nodiscard]] const entry* standing(const K& key) {
-        const place at = find(key);
-        return at.in == nullptr ? nullptr : &*at.at;
-    }
-    [[nodiscard]] const entry* peek(const K& key, tick now) {
-        const entry* const found = standing(key);
-        return found == nullptr || found->over(now) ? nullptr : found;
-    }
     /// A live entry, which was used once more.
     const entry* get(const K& key, tick now) {
-        const place at = find(key);
-        if (at.in == nullptr || at.at->over(now)) return nullptr;
-        at.at->use();
-        return &*at.at;
+        const auto found = this->find_live(key, now);
+        if (!found) return nullptr;
+        use(*found.at);
+        return &*found.at;
     }
-
     /// A replacement is a use, in the place where the entry stands.
     stored put(const K& key, V value, std::size_t bytes, tick deadline, tick now) {
-        drop(key, now);
-        const place old = find(key);
-        const bool present = old.in != nullptr;
-        if (now >= deadline) {
-            if (present) remove(old, cause::expired);
-            return present ? stored::replaced : stored::inserted;
-        }
-        if (max_entries_ == 0 || max_bytes_ == 0) return stored::over_budget;
-        if (bytes > max_bytes_ || bytes > max_entry_bytes) return stored::too_large;
-        ghosts_.reserve(size() + (!present && size() < capacity()), capacity());
-        if (present) {
-            removed.push_back({key, old.at->value, cause::replaced});
-            static_cast<entry&>(*old.at) = {key, std::move(value), bytes, deadline, ++last_id_};
-            old.at->use();
+        if (const auto early = this->ends_early(key, bytes, deadline, now)) return *early;
+        const auto old = this->find(key);
+        ghosts_.reserve(this->size() + (!old && this->size() < capacity()), capacity());
+        if (old) {
+            this->removed.push_back({key, old.at->value, cause::replaced});
+            const unsigned uses = old.at->uses;
+            *old.at = this->make(key, std::move(value), bytes, deadline);
+            old.at->uses = uses;
+            use(*old.at);
             shrink(0, 0, &*old.at);
             return stored::replaced;
         }
         shrink(1, bytes, nullptr);
         const bool known = ghosts_.take(hash_of(key));
-        (known ? main_ : small_).push_front({{key, std::move(value), bytes, deadline, ++last_id_}, 0});
+        (known ? main() : small()).push_front(this->make(key, std::move(value), bytes, deadline));
         return stored::inserted;
-    }
-
-    bool drop(const K& key, tick now) {
-        const place at = find(key);
-        if (at.in == nullptr || !at.at->over(now)) return false;
-        remove(at, cause::expired);
-        return true;
-    }
-    std::size_t purge(tick now) {
-        return remove_where([&](const entry& e) { return e.over(now); }, cause::expired, unbounded);
-    }
-    bool erase(const K& key, tick now) {
-        if (drop(key, now)) return false;
-        const place at = find(key);
-        if (at.in == nullptr) return false;
-        remove(at, cause::erased);
-        return true;
-    }
-    template <class Predicate>
-    std::size_t erase_if(Predicate predicate, tick now, std::size_t budget = unbounded) {
-        return remove_where([&](const entry& e) { return !e.over(now) && predicate(e.key, e.value); }, cause::erased,
-                            budget);
-    }
-    void clear() {
-        remove_where([](const entry&) { return true; }, cause::cleared, unbounded);
     }
     /// What an empty cache does that gives its memory back.
     void forget() { ghosts_.forget(); }
 
-    std::size_t set_max_entries(std::size_t n) { return max_entries_ = n, shrink(0, 0, nullptr); }
-    std::size_t set_max_bytes(std::size_t n) { return max_bytes_ = n, shrink(0, 0, nullptr); }
-    template <class Weigh>
-    void reweigh(Weigh weigh) {
-        for (queue* one : {&small_, &main_})
-            for (entry& e : *one) e.bytes = weigh(e);
-    }
+    std::size_t set_max_entries(std::size_t n) { return this->max_entries_ = n, shrink(0, 0, nullptr); }
+    std::size_t set_max_bytes(std::size_t n) { return this->max_bytes_ = n, shrink(0, 0, nullptr); }
 
-    [[nodiscard]] std::size_t max_entries() const { return max_entries_; }
-    [[nodiscard]] std::size_t max_bytes() const { return max_bytes_; }
-    [[nodiscard]] std::size_t size() const { return small_.size() + main_.size(); }
-    [[nodiscard]] std::size_t bytes() const {
-        std::size_t sum = 0;
-        for (const entry& e : hottest_first()) sum += e.bytes;
-        return sum;
-    }
     /// The main queue before the small one, the newest of each first.
     [[nodiscard]] std::list<entry> hottest_first() const {
-        std::list<entry> all(main_.begin(), main_.end());
-        all.insert(all.end(), small_.begin(), small_.end());
+        std::list<entry> all(this->queues_[0]);
+        all.insert(all.end(), this->queues_[1].begin(), this->queues_[1].end());
         return all;
     }
 
 private:
-    struct counted : entry {
-        unsigned uses = 0;
-        void use() { uses += uses < 3; }
-    };
-    using queue = std::list<counted>;
-    struct place {
-        queue* in;
-        typename queue::iterator at;
-    };
-
-    place find(const K& key) {
-        for (queue* one : {&small_, &main_})
-            for (auto at = one->begin(); at != one->end(); ++at)
-                if (at->key == key) return {one, at};
-        return {nullptr, {}};
-    }
-    typename queue::iterator remove(place of, cause why) {
-        removed.push_back({of.at->key, of.at->value, why});
-        return of.in->erase(of.at);
-    }
-    template <class Predicate>
-    std::size_t remove_where(Predicate chosen, cause why, std::size_t budget) {
-        std::size_t count = 0;
-        for (queue* one : {&small_, &main_})
-            for (auto at = one->end(); at != one->begin() && count != budget;) {
-                --at;
-                if (!chosen(*at)) continue;
-                at = remove({one, at}, why);
-                ++count;
-            }
-        return count;
-    }
+    queue& main() { return this->queues_[0]; }
+    queue& small() { return this->queues_[1]; }
+    static void use(entry& of) { of.uses += of.uses < 3; }
 
     [[nodiscard]] std::size_t capacity() const {
-        const std::size_t by_bytes = max_bytes_ == unbounded ? unbounded : max_bytes_ / overhead;
+        const std::size_t by_bytes =
+            this->max_bytes_ == base::unbounded ? base::unbounded : this->max_bytes_ / overhead;
         const std::size_t most = (std::size_t{1} << 29) - (std::size_t{1} << 16);
-        return std::min({max_entries_, by_bytes, most});
+        return std::min({this->max_entries_, by_bytes, most});
     }
 
     /// Room for so many entries and bytes more; `spared` stays while another stands.
     std::size_t shrink(std::size_t entries, std::size_t more, const entry* spared) {
+        const auto full = [&] {
+            return this->size() + entries > this->max_entries_ ||
+                   (this->max_bytes_ != base::unbounded && this->bytes() + more > this->max_bytes_);
+        };
         std::size_t evicted = 0;
-        while (size() > (spared != nullptr ? 1U : 0U) &&
-               (size() + entries > max_entries_ || (max_bytes_ != unbounded && bytes() + more > max_bytes_))) {
-            evict(spared);
-            ++evicted;
-        }
+        for (; this->size() > (spared != nullptr ? 1U : 0U) && full(); ++evicted) evict(spared);
         return evicted;
     }
     void evict(const entry* spared) {
         for (;;) {
-            queue& from = takes_from_small(spared) ? small_ : main_;
+            queue& from = takes_from_small(spared) ? small() : main();
             const auto oldest = std::prev(from.end());
             if (oldest->uses == 0 && &*oldest != spared) {
-                if (&from == &small_) ghosts_.add(hash_of(oldest->key));
-                remove({&from, oldest}, cause::size);
+                if (&from == &small()) ghosts_.add(hash_of(oldest->key));
+                this->end({&from, oldest}, cause::size);
                 return;
             }
-            oldest->uses = &from == &small_ || oldest->uses == 0 ? 0 : oldest->uses - 1;
-            main_.splice(main_.begin(), from, oldest);
+            oldest->uses = &from == &small() || oldest->uses == 0 ? 0 : oldest->uses - 1;
+            main().splice(main().begin(), from, oldest);
         }
     }
-    [[nodiscard]] bool takes_from_small(const entry* spared) const {
-        if (main_.empty()) return true;
-        if (small_.empty() || (small_.size() == 1 && &small_.back() == spared)) return false;
-        return (main_.size() == 1 && &main_.back() == spared) || small_.size() * 10 >= size();
+    [[nodiscard]] bool takes_from_small(const entry* spared) {
+        if (main().empty()) return true;
+        if (small().empty() || (small().size() == 1 && &small().back() == spared)) return false;
+        return (main().size() == 1 && &main().back() == spared) || small().size() * 10 >= this->size();
     }
 
-    queue small_;
-    queue main_;
     ghost_oracle ghosts_;
-    std::size_t max_entries_;
-    std::size_t max_bytes_;
-    std::uint64_t last_id_ = 0;
 };
 
 }  // namespace plateau_test

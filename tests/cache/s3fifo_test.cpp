@@ -47,6 +47,7 @@ struct pinned_lru : plateau::cache_policies {
 };
 using lru_of_one = plateau::lru_cache<int, int, pinned_lru>;
 using s3fifo_of_one = plateau::lru_cache<int, int, pinned_s3fifo>;
+using shared_lru_of_one = plateau::concurrent_lru_cache<int, int, one_shard>;
 
 template <class Cache>
 std::vector<int> coldest_first(Cache& cache) {
@@ -104,16 +105,23 @@ TEMPLATE_TEST_CASE("s3fifo: a cache of one entry, or of the bytes of one, holds 
     }
 }
 
-TEMPLATE_TEST_CASE("room for one entry, or for its bytes, is kept through any calls", "[cache][unit]", lru_of_one,
-                   s3fifo_of_one) {
+TEMPLATE_TEST_CASE("room for no entry, for one, or for less than one, is kept through any calls", "[cache][unit]",
+                   lru_of_one, s3fifo_of_one, shared_lru_of_one, shared_s3fifo) {
     constexpr std::size_t weight = TestType::entry_overhead;
-    for (const plateau::cache_options& options : {plateau::cache_options{.max_entries = 1, .max_pinned_bytes = weight},
-                                                  plateau::cache_options{.max_bytes = weight}}) {
-        TestType cache{options};
+    struct room {
+        plateau::cache_options options;
+        std::size_t entries;
+        bool closed = false;  ///< by a bound that is set later, since none may be 0 from the start
+    };
+    for (const room& has : {room{{.max_entries = 1, .max_pinned_bytes = weight}, 1}, room{{.max_bytes = weight}, 1},
+                            room{{.max_bytes = 1}, 0}, room{{.max_entries = 1}, 0, true}}) {
+        TestType cache{has.options};
+        if (has.closed) cache.set_max_entries(0);
         random_source random("room for one", 0);
         plateau::pin<int> held = plateau::cache_reason::absent;
-        int held_key = 0;
-        for (int round = 0; round < 50'000; ++round) {
+        int held_value = 0;
+        int last[4] = {};
+        for (int round = 1; round <= 100'000; ++round) {
             const int key = static_cast<int>(random.below(4));
             switch (random.below(8)) {
             case 0:
@@ -122,25 +130,29 @@ TEMPLATE_TEST_CASE("room for one entry, or for its bytes, is kept through any ca
             case 1:
                 if (auto pin = cache.pin(key)) {
                     held = std::move(pin);
-                    held_key = key;
+                    held_value = last[key];
                 }
                 break;
             case 2:
                 held.reset();
                 break;
             case 3:
-                if (const auto hit = cache.get(key)) CHECK(*hit == 10 * key);
+                if (const auto hit = cache.get(key)) CHECK(*hit == last[key]);
                 break;
             case 4:
                 if (random.one_in(16)) cache.clear();
                 break;
             default:
-                if (cache.put(key, 10 * key)) CHECK(cache.contains(key));
+                if (cache.put(key, round)) {
+                    last[key] = round;
+                    CHECK(cache.contains(key));
+                }
             }
-            REQUIRE(cache.size() <= 1);
-            if (held) REQUIRE(*held == 10 * held_key);
+            REQUIRE(cache.size() <= has.entries);
+            if (held) REQUIRE(*held == held_value);
             cache.check_invariants();
         }
+        CHECK((has.entries == 0) == (cache.stats().insertions == 0));
     }
 }
 

@@ -1,174 +1,64 @@
 // SPDX-License-Identifier: MIT
-/// The textbook LRU, linear in everything and short enough to be checked by eye: what the caches are compared with.
+/// The textbook LRU, and the textbook of pins: what the caches are compared with.
 #pragma once
 
-#include <plateau/cache/options.hpp>
+#include "tools/textbook_cache.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
+#include <iterator>
 #include <list>
 #include <utility>
 #include <vector>
 
 namespace plateau_test {
 
-/// Entries stand hottest first. Time is a number of the caller's, and an entry with `now >= deadline` is over: nobody
-/// finds it any more, but it stands in its place and counts until it is purged, dropped, evicted or cleared. Bounds
-/// hold after every operation: each entry counts 1 against `max_entries` and its own bytes against `max_bytes`. Who
-/// leaves, and why, is noted in `removed`.
+/// Bounds hold after every operation.
 template <class K, class V>
-class lru_oracle {
+class lru_oracle : public textbook_cache<K, V, 1> {
+    using base = textbook_cache<K, V, 1>;
+
 public:
-    using tick = std::uint64_t;
-    using cause = plateau::removal_cause;
-    static constexpr tick never = std::numeric_limits<tick>::max();
-    static constexpr std::size_t unbounded = std::numeric_limits<std::size_t>::max();
+    using typename base::cause;
+    using typename base::entry;
+    using typename base::stored;
+    using typename base::tick;
 
-    struct entry {
-        K key;
-        V value;
-        std::size_t bytes;
-        tick deadline;
-        std::uint64_t id;  ///< no other entry has had it
+    lru_oracle(std::size_t max_entries, std::size_t max_bytes) : base(max_entries, max_bytes) {}
 
-        [[nodiscard]] bool over(tick now) const { return deadline != never && now >= deadline; }
-    };
-    struct removal {
-        K key;
-        V value;
-        plateau::removal_cause why;
-    };
-
-    lru_oracle(std::size_t max_entries, std::size_t max_bytes) : max_entries_(max_entries), max_bytes_(max_bytes) {}
-
-    std::size_t max_entry_bytes = unbounded;
-    std::vector<removal> removed{};
-
-    /// Who stands there, over or not.
-    [[nodiscard]] const entry* standing(const K& key) {
-        const auto at = find(key);
-        return at == order_.end() ? nullptr : &*at;
-    }
-    [[nodiscard]] const entry* peek(const K& key, tick now) {
-        const entry* const found = standing(key);
-        return found == nullptr || found->over(now) ? nullptr : found;
-    }
     /// A live entry, which becomes the hottest.
     const entry* get(const K& key, tick now) {
-        const auto at = find(key);
-        if (at == order_.end() || at->over(now)) return nullptr;
-        order_.splice(order_.begin(), order_, at);
-        return &*at;
+        const auto found = this->find_live(key, now);
+        if (!found) return nullptr;
+        order().splice(order().begin(), order(), found.at);
+        return &order().front();
     }
-
-    enum class stored { over_budget, too_large, inserted, replaced };
-
-    /// A refused put changes nothing, but that an entry of that key which is over goes. A deadline that has come
-    /// removes the old entry as expired and stores nothing, which is no refusal.
     stored put(const K& key, V value, std::size_t bytes, tick deadline, tick now) {
-        drop(key, now);
-        const auto old = find(key);
-        const bool present = old != order_.end();
-        if (now >= deadline) {
-            if (present) remove(old, cause::expired);
-            return present ? stored::replaced : stored::inserted;
-        }
-        if (max_entries_ == 0 || max_bytes_ == 0) return stored::over_budget;
-        if (bytes > max_bytes_ || bytes > max_entry_bytes) return stored::too_large;
-        if (present) remove(old, cause::replaced);
-        order_.push_front(entry{key, std::move(value), bytes, deadline, ++last_id_});
+        if (const auto early = this->ends_early(key, bytes, deadline, now)) return *early;
+        const bool replaced = this->end(this->find(key), cause::replaced);
+        order().push_front(this->make(key, std::move(value), bytes, deadline));
         shrink();
-        return present ? stored::replaced : stored::inserted;
+        return replaced ? stored::replaced : stored::inserted;
     }
 
-    /// Effects: the entry of that key goes if it is over. Returns: whether it did.
-    bool drop(const K& key, tick now) {
-        const auto at = find(key);
-        if (at == order_.end() || !at->over(now)) return false;
-        remove(at, cause::expired);
-        return true;
-    }
-    std::size_t purge(tick now) {
-        return remove_where([&](const entry& e) { return e.over(now); }, cause::expired, unbounded);
-    }
+    std::size_t set_max_entries(std::size_t n) { return this->max_entries_ = n, shrink(); }
+    std::size_t set_max_bytes(std::size_t n) { return this->max_bytes_ = n, shrink(); }
 
-    /// Returns: whether there was a live one; one that is over goes as expired.
-    bool erase(const K& key, tick now) {
-        if (drop(key, now)) return false;
-        const auto at = find(key);
-        if (at == order_.end()) return false;
-        remove(at, cause::erased);
-        return true;
-    }
-    /// Coldest first, live ones only, `budget` of them at most.
-    template <class Predicate>
-    std::size_t erase_if(Predicate predicate, tick now, std::size_t budget = unbounded) {
-        return remove_where([&](const entry& e) { return !e.over(now) && predicate(e.key, e.value); }, cause::erased,
-                            budget);
-    }
-    void clear() {
-        while (!order_.empty()) remove(--order_.end(), cause::cleared);
-    }
-
-    std::size_t set_max_entries(std::size_t n) { return max_entries_ = n, shrink(); }
-    std::size_t set_max_bytes(std::size_t n) { return max_bytes_ = n, shrink(); }
-    /// Effects: each entry counts what `weigh(entry)` says from now on.
-    template <class Weigh>
-    void reweigh(Weigh weigh) {
-        for (entry& e : order_) e.bytes = weigh(e);
-    }
-
-    [[nodiscard]] std::size_t max_entries() const { return max_entries_; }
-    [[nodiscard]] std::size_t max_bytes() const { return max_bytes_; }
-    [[nodiscard]] std::size_t size() const { return order_.size(); }
-    [[nodiscard]] std::size_t bytes() const {
-        std::size_t sum = 0;
-        for (const entry& e : order_) sum += e.bytes;
-        return sum;
-    }
-    [[nodiscard]] const std::list<entry>& hottest_first() const { return order_; }
+    [[nodiscard]] const std::list<entry>& hottest_first() const { return this->queues_[0]; }
 
 private:
-    using place = typename std::list<entry>::iterator;
-
-    place find(const K& key) {
-        auto at = order_.begin();
-        while (at != order_.end() && !(at->key == key)) ++at;
-        return at;
-    }
-
-    place remove(place at, cause why) {
-        removed.push_back({at->key, at->value, why});
-        return order_.erase(at);
-    }
-
-    template <class Predicate>
-    std::size_t remove_where(Predicate chosen, cause why, std::size_t budget) {
-        std::size_t count = 0;
-        for (auto at = order_.end(); at != order_.begin() && count != budget;) {
-            --at;
-            if (!chosen(*at)) continue;
-            at = remove(at, why);
-            ++count;
-        }
-        return count;
-    }
+    std::list<entry>& order() { return this->queues_[0]; }
 
     std::size_t shrink() {
+        const bool weighs = this->max_bytes_ != base::unbounded;
         std::size_t evicted = 0;
-        std::size_t held = max_bytes_ == unbounded ? 0 : bytes();
-        for (; size() > max_entries_ || held > max_bytes_; ++evicted) {
-            held -= max_bytes_ == unbounded ? 0 : order_.back().bytes;
-            remove(--order_.end(), cause::size);
+        std::size_t held = weighs ? this->bytes() : 0;
+        for (; this->size() > this->max_entries_ || held > this->max_bytes_; ++evicted) {
+            held -= weighs ? order().back().bytes : 0;
+            this->end({&order(), std::prev(order().end())}, cause::size);
         }
         return evicted;
     }
-
-    std::list<entry> order_;
-    std::size_t max_entries_;
-    std::size_t max_bytes_;
-    std::uint64_t last_id_ = 0;
 };
 
 /// Who is pinned, and charged for it: once, from the first pin to the last, whether the entry stands or has left.

@@ -57,7 +57,7 @@ TEST_CASE("the oracle holds its bound in bytes while a replacement grows", "[too
     cache.max_entry_bytes = 3;
     CHECK(cache.put(4, 'z', 4, oracle::never, 0) == stored::too_large);
     CHECK(left(cache) == "1r2s");
-    cache.reweigh([](const auto&) { return 9; });
+    cache.reweigh([](const auto&) { return 9U; });
     CHECK(cache.bytes() == 9);
 }
 
