@@ -483,6 +483,12 @@ public:
         return given;
     }
     /// Bytes charged for what is here, and what is on its way out.
+    /// Effects: gives all, used or not: the cache is at its end. Returns: how many bytes.
+    [[nodiscard]] std::size_t give_all_bytes() noexcept {
+        const std::size_t given = bounds_.max_bytes;
+        set_share(0);
+        return given;
+    }
     [[nodiscard]] std::size_t used_bytes() const noexcept { return bytes_ + leaving_; }
 
     /// Bytes that pinning this slot lacks.

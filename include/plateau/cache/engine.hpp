@@ -699,7 +699,7 @@ private:
         if constexpr (has_charge) {
             for_each_shard([this](shard_type& shard) {
                 session in(shard);
-                bytes_.give(in->bounds().max_bytes);
+                bytes_.give(in->give_all_bytes());  // once: the end of a pin may come here until the shard has gone
                 pinned_.give(in->give_pinned_bytes(0));
             });
         }
