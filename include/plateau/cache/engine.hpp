@@ -316,11 +316,14 @@ public:
         std::size_t evicted = 0;
         std::size_t i = 0;
         for_each_shard([&](shard_type& shard) {
-            session in(shard);
-            // The first shard decides, under its lock: two calls that would each leave the other's bound find one gone.
-            if (i == 0) require_option(max_entries != unlimited || in->bounds().all_bytes != unlimited, no_bound);
-            evicted += in->set_max_entries(share(max_entries, shard_count_, i++));
-            shard.settle();
+            {
+                session in(shard);
+                // The first shard decides, under its lock: two calls that would each leave the other's bound find one
+                // gone.
+                if (i == 0) require_option(max_entries != unlimited || in->bounds().all_bytes != unlimited, no_bound);
+                evicted += in->set_max_entries(share(max_entries, shard_count_, i++));
+            }
+            release_if_empty(shard);
         });
         return evicted;
     }
