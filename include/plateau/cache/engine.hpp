@@ -429,15 +429,18 @@ public:
         std::size_t sum = saturating_mul(shard_count_, sizeof(shard_type) + sizeof(shard_type*));
         std::size_t scattered = 0;
         std::size_t slot = 0;
+        std::size_t pinned = 0;  // more than the bound where that was lowered
         for_each_shard([&](shard_type& shard) {
             const typename core_type::ceiling part = session(shard)->memory_ceiling();
             sum = saturating_add(sum, saturating_add(part.structure, part.overhang));
             scattered += part.scattered;
             slot = part.slot;
+            pinned += part.pinned;
         });
         if (const std::size_t bytes = bytes_.limit(); bytes != unlimited)
             sum = saturating_add(sum, saturating_add(bytes, core_type::slack_bytes(bytes, shard_count_, slot)));
-        if constexpr (has_pins) sum = saturating_add(sum, core_type::pinned_ceiling(pinned_.limit(), scattered, slot));
+        if constexpr (has_pins)
+            sum = saturating_add(sum, core_type::pinned_ceiling(larger(pinned_.limit(), pinned), scattered, slot));
         return sum;
     }
     void check_invariants() const noexcept {
