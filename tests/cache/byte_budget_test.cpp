@@ -6,10 +6,13 @@
 
 #include <plateau/cache.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -113,4 +116,68 @@ TEST_CASE("a put that stores nothing takes nobody's place", "[cache][unit]") {
     for (int key = 0; key < 80; ++key) cache.put(key, weighed{1'000});
     CHECK(cache.put(1'000, weighed{90'000}, {.time_to_live = plateau::duration::zero()}));
     CHECK(cache.size() == 80);
+}
+
+namespace {
+
+/// An outer budget that says when a shard has gone: each gives back what it still has for pins, if that is 0, too.
+struct telling_budget {
+    budget_account::part_type part;
+    std::function<void()>* gone;
+    bool try_charge(std::size_t bytes) noexcept { return part.try_charge(bytes); }
+    void refund(std::size_t bytes) noexcept {
+        part.refund(bytes);
+        if (bytes == 0 && *gone) std::exchange(*gone, nullptr)();
+    }
+};
+struct charged_tellingly : four_by_low_bits {
+    using charge = telling_budget;
+};
+
+/// A value whose end takes its time: it asks the test.
+struct lingering {
+    std::function<void()>* end = nullptr;
+
+    explicit lingering(std::function<void()>& last) noexcept : end(&last) {}
+    lingering(lingering&& other) noexcept : end(std::exchange(other.end, nullptr)) {}
+    lingering& operator=(lingering&&) = delete;
+    ~lingering() {
+        if (end != nullptr && *end) (*end)();
+    }
+};
+std::size_t owned_bytes(const lingering&) noexcept { return 1'000; }
+
+}  // namespace
+
+TEST_CASE("a pinned value that ends beside the end of its cache gives nothing back twice", "[cache][unit]") {
+    // The share of its shard was given back already, and the shard still had it in its books.
+    budget_account account;
+    std::atomic<bool> ending{false};
+    std::atomic<bool> may_end{false};
+    std::function<void()> gone;
+    std::function<void()> wait_for_the_test = [&] {
+        ending = true;
+        ending.notify_one();
+        may_end.wait(false);
+    };
+    std::function<void()> at_once;
+    std::thread other;
+    {
+        plateau::concurrent_lru_cache<int, lingering, charged_tellingly> cache{{.max_bytes = 1'000'000},
+                                                                               telling_budget{account.part(), &gone}};
+        cache.put(0, lingering{wait_for_the_test});
+        cache.put(4, lingering{at_once});  // of the same shard
+        auto pin = cache.pin(0);
+        REQUIRE(pin);
+        cache.erase(0);
+        other = std::thread([last = std::move(pin)]() mutable { last.reset(); });
+        ending.wait(false);
+        gone = [&] {
+            may_end = true;
+            may_end.notify_one();
+            other.join();
+        };
+    }
+    CHECK_FALSE(gone);
+    CHECK(account.charged() == 0);
 }

@@ -56,6 +56,7 @@ using key = throwing_value;
 template <class P>
 using one_thread = plateau::lru_cache<key, value, P>;
 using shared_cache = plateau::concurrent_cache<key, value, fallible_shards>;
+using shared_lru_cache = plateau::concurrent_lru_cache<key, value, fallible_shards>;
 
 /// A cache with what it needs, and what it held before the operation.
 template <class Cache>
@@ -195,6 +196,16 @@ std::vector<state<Cache>> all_states() {
              t.put(5, {.time_to_live = 1s});
              t.clock->advance(2s);
          }},
+        {"idling, some over",
+         {.max_entries = 8, .time_to_live = 30s, .time_to_idle = 5s},
+         4,
+         [](s& t) {
+             t.put(5, {.time_to_live = 1s});
+             t.clock->advance(4s);
+             for (const int used : {2, 3}) t.cache->visit(used, [](const value&) noexcept {});
+             t.clock->advance(2s);
+         }},
+        {"none yet that idles", {.max_bytes = 8 * each, .time_to_idle = 5s, .ttl_jitter = 0.5}, 0, as_it_is},
         {"it had entries", {.max_entries = 8}, 5, [](s& t) { t.cache->clear(); }},
         {"bound set to 0", {.max_entries = 8}, 3, [](s& t) { t.cache->set_max_entries(0); }},
     };
@@ -424,6 +435,7 @@ TEST_CASE("the same with pages of two slots", "[cache][alloc]") {
 }
 TEST_CASE("the same with pins", "[cache][alloc]") { sweep_every_operation<one_thread<fallible_pins>>(); }
 TEST_CASE("the same with shards", "[cache][alloc]") { sweep_every_operation<shared_cache>(); }
+TEST_CASE("the same with shards in exact order", "[cache][alloc]") { sweep_every_operation<shared_lru_cache>(); }
 
 TEST_CASE("a predicate that throws leaves a sound cache without those it had chosen", "[cache][alloc]") {
     using cache_type = one_thread<fallible_shrunk>;

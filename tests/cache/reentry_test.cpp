@@ -157,6 +157,27 @@ TEST_CASE("a listener may put, clear, resize and purge", "[cache][unit]") {
     function = nullptr;
 }
 
+TEST_CASE("a listener finds the cache sound however many entries leave together", "[cache][unit]") {
+    // They leave some at a time, and until the last of them is gone their slots may be more than may stand idle.
+    struct small_telling : shrunk<telling> {};
+    using cache_type = plateau::lru_cache<int, int, small_telling>;
+    cache_type* self = nullptr;
+    int calls = 0;
+    told_function function = [&](const int&, int&&, removal_cause) {
+        ++calls;
+        self->check_invariants();
+        CHECK(self->contains(199));
+    };
+    cache_type cache{{.max_bytes = 200 * cache_type::entry_overhead}, told<int, int>{&function}};
+    self = &cache;
+    for (int i = 0; i < 200; ++i) cache.put(i, i);
+    CHECK(cache.set_max_bytes(3 * cache_type::entry_overhead) == 197);
+    CHECK(calls == 197);
+    CHECK(cache.size() == 3);
+    cache.check_invariants();
+    function = nullptr;
+}
+
 TEST_CASE("a listener that puts what was evicted ends: past the outbox its puts are refused", "[cache][unit]") {
     telling_cache* self = nullptr;
     int calls = 0;

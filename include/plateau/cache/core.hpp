@@ -52,7 +52,8 @@ template <class Hash>
 /// I4  an entry is in the wheel exactly when it has a deadline.
 /// I5  with a byte bound, after a put: bytes of the slab that hold no entry and bytes charged stay below `real_limit`.
 ///     A slab made for many small entries shrinks, or entries go, before few large ones fill the budget beside it. The
-///     end of a pin may exceed it until then by what was pinned; a single entry stays in any case.
+///     end of a pin may exceed it until then by what was pinned; a single entry stays in any case. After a bound was
+///     lowered, what only an empty cache can give back stands beside the limit.
 template <class K, class V, class Policies>
 class cache_core {
     static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
@@ -455,6 +456,12 @@ public:
         keep_real_room();
         return given;
     }
+    /// Effects: gives all, used or not: the cache is at its end. Returns: how many bytes.
+    [[nodiscard]] std::size_t give_all_bytes() noexcept {
+        const std::size_t given = bounds_.max_bytes;
+        set_share(0);
+        return given;
+    }
     /// Bytes charged for what is here, and what is on its way out.
     [[nodiscard]] std::size_t used_bytes() const noexcept { return bytes_ + leaving_; }
 
@@ -575,6 +582,7 @@ public:
         std::size_t structure;  ///< tables, index and order; without a byte bound, entries too
         std::size_t overhang;   ///< beyond the byte bound: what was left behind when it was lowered
         std::size_t scattered;  ///< pages that pinned entries may hold back, each alone in one
+        std::size_t pinned;     ///< bytes charged for what is pinned now
         std::size_t slot;       ///< bytes of one slot
     };
     /// Beside the bounded bytes and their `slack_bytes`: a bound that was lowered leaves memory behind until the cache
@@ -585,13 +593,15 @@ public:
         sum = saturating_add(sum, larger(index_type::bytes_for(slot_limit_), index_.bytes()));
         sum = saturating_add(sum, larger(order_type::bytes_for(slot_limit_), order_.bytes()));
         if (bounds_.all_bytes != unlimited) {
-            const std::size_t held = saturating_add(slab_.idle_bytes(), bytes_);
-            parts.overhang = held > real_limit_ ? held - real_limit_ : 0;
+            const std::size_t held = saturating_add(slab_.idle_bytes(), used_bytes());
+            const std::size_t allowed = real_bytes(bounds_.max_bytes);
+            parts.overhang = held > allowed ? held - allowed : 0;
             sum = saturating_add(sum, tables_ceiling());
         } else {
             sum = saturating_add(sum, ceiling_by_entries());
         }
         parts.structure = sum;
+        parts.pinned = pinned_bytes_;
         parts.slot = bytes_a_slot();
         if constexpr (has_pins) parts.scattered = slot_limit_ / slab_type::page_slots + 1;
         return parts;
@@ -626,8 +636,8 @@ public:
         PLATEAU_EXPECTS(bytes == bytes_, "cache I3: the charged bytes are the sum of the weights");
         PLATEAU_EXPECTS(bytes_ <= bounds_.max_bytes, "cache I1: no more bytes than the bound");
         PLATEAU_EXPECTS(deadlines_.size() == with_deadline, "cache I4: who has a deadline is in the wheel");
-        PLATEAU_EXPECTS(entries_ <= 1 || saturating_add(slab_.idle_bytes(), bytes_) <=
-                                             saturating_add(real_limit_, has_pins ? bounds_.max_pinned_bytes : 0),
+        // Slots come back some at a time while a call sees entries out, and with pins whenever one ends.
+        PLATEAU_EXPECTS(has_pins || leaving_ != 0 || entries_ <= 1 || !lacks_real_room(),
                         "cache I5: idle slab and charged bytes stay bounded");
         index_.check_invariants(entries_, [this](std::uint32_t slot) { return hash_of(slot); });
         slab_.check_invariants();
@@ -767,11 +777,18 @@ private:
             slot_limit_ = smaller(slot_limit_, larger(most / entry_overhead,
                                                       smaller(bounds_.all_bytes / entry_overhead, std::size_t{1})));
         }
-        set_share(bounds_.max_bytes);
+        real_limit_ = real_bytes(bounds_.max_bytes);
     }
+    /// What must stay beside the share, because it cannot be given back yet, stays allowed.
     void set_share(std::size_t bytes) noexcept {
+        const std::size_t allowed = real_bytes(bounds_.max_bytes);
+        const std::size_t overhang = real_limit_ != unlimited && real_limit_ > allowed ? real_limit_ - allowed : 0;
         bounds_.max_bytes = bytes;
-        real_limit_ = bytes == unlimited ? unlimited : saturating_add(bytes, slack_bytes(bytes, 1, bytes_a_slot()));
+        real_limit_ = saturating_add(real_bytes(bytes), overhang);
+    }
+    /// I5: what may be held for that many charged bytes.
+    [[nodiscard]] std::size_t real_bytes(std::size_t bytes) const noexcept {
+        return bytes == unlimited ? unlimited : saturating_add(bytes, slack_bytes(bytes, 1, bytes_a_slot()));
     }
     [[nodiscard]] std::size_t share_without(std::size_t wanted, std::size_t least) const noexcept {
         const std::size_t left = bounds_.max_bytes > wanted ? bounds_.max_bytes - wanted : 0;
@@ -786,7 +803,7 @@ private:
         // One large page, or tables, too large for the new bound: only an empty slab gives them back.
         while (entries_ != 0) remove(order_.coldest(), removal_cause::size);
         if (slab_.used() == 0) release_if_empty();
-        else real_limit_ = saturating_add(slab_.bytes(), bounds_.max_bytes);  // until then
+        else real_limit_ = saturating_add(real_bytes(bounds_.max_bytes), slab_.bytes());  // until then
         return before;
     }
 

@@ -316,11 +316,14 @@ public:
         std::size_t evicted = 0;
         std::size_t i = 0;
         for_each_shard([&](shard_type& shard) {
-            session in(shard);
-            // The first shard decides, under its lock: two calls that would each leave the other's bound find one gone.
-            if (i == 0) require_option(max_entries != unlimited || in->bounds().all_bytes != unlimited, no_bound);
-            evicted += in->set_max_entries(share(max_entries, shard_count_, i++));
-            shard.settle();
+            {
+                session in(shard);
+                // The first shard decides, under its lock: two calls that would each leave the other's bound find one
+                // gone.
+                if (i == 0) require_option(max_entries != unlimited || in->bounds().all_bytes != unlimited, no_bound);
+                evicted += in->set_max_entries(share(max_entries, shard_count_, i++));
+            }
+            release_if_empty(shard);
         });
         return evicted;
     }
@@ -426,15 +429,18 @@ public:
         std::size_t sum = saturating_mul(shard_count_, sizeof(shard_type) + sizeof(shard_type*));
         std::size_t scattered = 0;
         std::size_t slot = 0;
+        std::size_t pinned = 0;  // more than the bound where that was lowered
         for_each_shard([&](shard_type& shard) {
             const typename core_type::ceiling part = session(shard)->memory_ceiling();
             sum = saturating_add(sum, saturating_add(part.structure, part.overhang));
             scattered += part.scattered;
             slot = part.slot;
+            pinned += part.pinned;
         });
         if (const std::size_t bytes = bytes_.limit(); bytes != unlimited)
             sum = saturating_add(sum, saturating_add(bytes, core_type::slack_bytes(bytes, shard_count_, slot)));
-        if constexpr (has_pins) sum = saturating_add(sum, core_type::pinned_ceiling(pinned_.limit(), scattered, slot));
+        if constexpr (has_pins)
+            sum = saturating_add(sum, core_type::pinned_ceiling(larger(pinned_.limit(), pinned), scattered, slot));
         return sum;
     }
     void check_invariants() const noexcept {
@@ -699,7 +705,7 @@ private:
         if constexpr (has_charge) {
             for_each_shard([this](shard_type& shard) {
                 session in(shard);
-                bytes_.give(in->bounds().max_bytes);
+                bytes_.give(in->give_all_bytes());  // once: the end of a pin may come here until the shard has gone
                 pinned_.give(in->give_pinned_bytes(0));
             });
         }
