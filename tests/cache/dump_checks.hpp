@@ -135,6 +135,21 @@ struct labelled {
 };
 inline std::size_t owned_bytes(const labelled& value) noexcept { return plateau::owned_bytes(value.label); }
 
+/// A type that holds others of its kind.
+struct tree {
+    std::vector<tree> below;
+
+    [[nodiscard]] static tree of_depth(std::size_t depth) {
+        tree whole;
+        tree* at = &whole;
+        for (; depth > 1; --depth) at = &at->below.emplace_back();
+        return whole;
+    }
+    friend bool operator==(const tree&, const tree&) = default;
+    friend void dump_append(plateau::dump_writer& to, const tree& from) { to.put(from.below); }
+    friend bool dump_read(plateau::dump_reader& from, tree& to) { return from.get(to.below); }
+};
+
 inline std::string random_text(random_source& random, std::size_t most) {
     std::string text;
     const std::uint64_t size = random.one_in(10) ? 20 * most : random.below(most + 1);
@@ -179,6 +194,8 @@ struct decoded_allocator : counting_allocator<T> {
         using other = decoded_allocator<U>;
     };
 };
+using counted_text = std::basic_string<char, std::char_traits<char>, decoded_allocator<char>>;
+using counted_texts = std::vector<counted_text, decoded_allocator<counted_text>>;
 using nested = std::vector<std::vector<char, decoded_allocator<char>>,
                            decoded_allocator<std::vector<char, decoded_allocator<char>>>>;
 
@@ -242,9 +259,10 @@ void damage_is_noticed_and_what_came_before_is_kept(shared_check& check) {
 template <class K, class V>
 class forged_file {
 public:
-    explicit forged_file(std::int64_t written_at = 0) {
+    explicit forged_file(std::int64_t written_at = 0, std::uint32_t reserved = 0) {
         std::byte bytes[format::header_bytes];
-        format::write(bytes, {plateau::detail::layout_of<V>(plateau::detail::layout_of<K>()), 0, written_at}, sum_);
+        const std::uint64_t layout = plateau::detail::layout_of<V>(plateau::detail::layout_of<K>());
+        format::write(bytes, {layout, 0, written_at, reserved}, sum_);
         add(bytes);
     }
     forged_file& frame(std::uint32_t size, std::int64_t to_live, std::int64_t to_idle = INT64_MAX) {
@@ -270,7 +288,7 @@ public:
         plateau::dump_writer(buffer).put(key, value);
         return raw(buffer.bytes(), to_live, to_idle);
     }
-    forged_file& end() { return frame(format::end_mark, entries_); }
+    forged_file& end() { return frame(format::end_mark, entries_, 0); }
     [[nodiscard]] file_bytes& bytes() noexcept { return bytes_; }
 
 private:

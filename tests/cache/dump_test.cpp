@@ -231,6 +231,41 @@ TEST_CASE("a count that lies inside an entry allocates no more than the bound", 
     CHECK(decoded().peak_bytes <= 10'000);
 }
 
+TEST_CASE("what strings take is within the bound of an entry, whatever their lengths", "[cache][alloc]") {
+    constexpr std::size_t bound = 10'000;
+    plateau::warm_up_options options = at_test_epoch();
+    options.max_entry_bytes = bound;
+    std::size_t most = 0;
+    for (std::size_t length = 0; length <= 64; ++length) {
+        for (std::size_t count = 100; count <= bound / sizeof(counted_text); count += 4) {
+            forged_file<std::uint64_t, counted_texts> file;
+            file.entry(1, counted_texts(count, counted_text(length, 'x'))).end();
+            decoded().reset_peak();
+            const auto back = read_dump<std::uint64_t, counted_texts>(file_reader{file.bytes()}, options);
+            if (!back.result) FAIL("the file is read to its end");
+            most = std::max(most, static_cast<std::size_t>(decoded().peak_bytes));
+        }
+    }
+    CHECK(most <= bound);
+    CHECK(most > bound - 200);  // and the bound is used
+}
+
+TEST_CASE("a value that is nested too deep is not read, however deep it is", "[cache][unit]") {
+    constexpr std::size_t most = plateau::dump_reader::max_depth;
+    forged_file<int, tree> file;
+    file.entry(1, tree::of_depth(most)).entry(2, tree::of_depth(most + 1));
+    plateau::detail::byte_buffer endless;
+    plateau::dump_writer(endless).put(3);
+    for (int i = 0; i < 250'000; ++i) plateau::dump_writer(endless).put(std::uint64_t{1});
+    file.raw(endless.bytes()).entry(4, tree{}).end();
+    const auto back = read_dump<int, tree>(file_reader{file.bytes()});
+    CHECK(back.result);
+    CHECK(back.result.skipped() == 2);
+    REQUIRE(back.entries.size() == 2);
+    CHECK(back.entries[0].value == tree::of_depth(most));
+    CHECK(back.entries[1].key == 4);
+}
+
 TEST_CASE("an entry with a value that is none is skipped", "[cache][unit]") {
     using file = forged_file<bool, std::optional<colour>>;
     const std::byte two[] = {std::byte{2}, std::byte{0}};
@@ -249,11 +284,15 @@ TEST_CASE("the time away is taken off each time to live", "[cache][unit]") {
     passes([](shared_check& check) { the_time_away_is_taken_off(check); });
 }
 
-TEST_CASE("a number of entries that lies is damage, and bytes after the end are not read", "[cache][unit]") {
+TEST_CASE("numbers that lie at either end are damage, and bytes after the end are not read", "[cache][unit]") {
     using file = forged_file<int, int>;
     file longer;
-    longer.entry(1, 1).frame(format::end_mark, 2);
+    longer.entry(1, 1).frame(format::end_mark, 2, 0);
     CHECK(read_dump<int, int>(file_reader{longer.bytes()}).result.reason() == warm_up_reason::damaged);
+    file busy;
+    busy.frame(format::end_mark, 0, 1);
+    CHECK(read_dump<int, int>(file_reader{busy.bytes()}).result.reason() == warm_up_reason::damaged);
+    CHECK(read_dump<int, int>(file_reader{file(0, 1).end().bytes()}).result.reason() == warm_up_reason::damaged);
     file followed;
     followed.entry(1, 1).end();
     const std::size_t size = followed.bytes().size();
