@@ -232,38 +232,11 @@ TEST_CASE("a count that lies inside an entry allocates no more than the bound", 
 }
 
 TEST_CASE("what strings take is within the bound of an entry, whatever their lengths", "[cache][alloc]") {
-    constexpr std::size_t bound = 10'000;
-    plateau::warm_up_options options = at_test_epoch();
-    options.max_entry_bytes = bound;
-    std::size_t most = 0;
-    for (std::size_t length = 0; length <= 64; ++length) {
-        for (std::size_t count = 100; count <= bound / sizeof(counted_text); count += 4) {
-            forged_file<std::uint64_t, counted_texts> file;
-            file.entry(1, counted_texts(count, counted_text(length, 'x'))).end();
-            decoded().reset_peak();
-            const auto back = read_dump<std::uint64_t, counted_texts>(file_reader{file.bytes()}, options);
-            if (!back.result) FAIL("the file is read to its end");
-            most = std::max(most, static_cast<std::size_t>(decoded().peak_bytes));
-        }
-    }
-    CHECK(most <= bound);
-    CHECK(most > bound - 200);  // and the bound is used
+    passes([](shared_check& check) { what_strings_take_is_within_the_bound(check); });
 }
 
 TEST_CASE("a value that is nested too deep is not read, however deep it is", "[cache][unit]") {
-    constexpr std::size_t most = plateau::dump_reader::max_depth;
-    forged_file<int, tree> file;
-    file.entry(1, tree::of_depth(most)).entry(2, tree::of_depth(most + 1));
-    plateau::detail::byte_buffer endless;
-    plateau::dump_writer(endless).put(3);
-    for (int i = 0; i < 250'000; ++i) plateau::dump_writer(endless).put(std::uint64_t{1});
-    file.raw(endless.bytes()).entry(4, tree{}).end();
-    const auto back = read_dump<int, tree>(file_reader{file.bytes()});
-    CHECK(back.result);
-    CHECK(back.result.skipped() == 2);
-    REQUIRE(back.entries.size() == 2);
-    CHECK(back.entries[0].value == tree::of_depth(most));
-    CHECK(back.entries[1].key == 4);
+    passes([](shared_check& check) { a_value_that_is_nested_too_deep_is_not_read(check); });
 }
 
 TEST_CASE("an entry with a value that is none is skipped", "[cache][unit]") {
