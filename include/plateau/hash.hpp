@@ -78,6 +78,7 @@ public:
         for (; size != 0; --size) tail_ |= std::uint64_t{*at++} << (8 * pending_++);
     }
 
+    /// The hash of all that was written. Ends the stream: called once.
     [[nodiscard]] std::uint64_t finish() noexcept {
         absorb(tail_ | (static_cast<std::uint64_t>(length_) << 56));
         v2_ ^= 0xff;

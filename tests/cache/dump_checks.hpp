@@ -135,6 +135,22 @@ struct labelled {
 };
 inline std::size_t owned_bytes(const labelled& value) noexcept { return plateau::owned_bytes(value.label); }
 
+/// A type that holds others of its kind. A defect has one of its own.
+template <class Defect>
+struct tree_of {
+    std::vector<tree_of> below;
+
+    [[nodiscard]] static tree_of of_depth(std::size_t depth) {
+        tree_of whole;
+        tree_of* at = &whole;
+        for (; depth > 1; --depth) at = &at->below.emplace_back();
+        return whole;
+    }
+    friend bool operator==(const tree_of&, const tree_of&) = default;
+    friend void dump_append(plateau::dump_writer& to, const tree_of& from) { to.put(from.below); }
+    friend bool dump_read(plateau::dump_reader& from, tree_of& to) { return from.get(to.below); }
+};
+
 inline std::string random_text(random_source& random, std::size_t most) {
     std::string text;
     const std::uint64_t size = random.one_in(10) ? 20 * most : random.below(most + 1);
@@ -179,6 +195,8 @@ struct decoded_allocator : counting_allocator<T> {
         using other = decoded_allocator<U>;
     };
 };
+template <class Traits = std::char_traits<char>>
+using counted_text = std::basic_string<char, Traits, decoded_allocator<char>>;
 using nested = std::vector<std::vector<char, decoded_allocator<char>>,
                            decoded_allocator<std::vector<char, decoded_allocator<char>>>>;
 
@@ -242,9 +260,10 @@ void damage_is_noticed_and_what_came_before_is_kept(shared_check& check) {
 template <class K, class V>
 class forged_file {
 public:
-    explicit forged_file(std::int64_t written_at = 0) {
+    explicit forged_file(std::int64_t written_at = 0, std::uint32_t reserved = 0) {
         std::byte bytes[format::header_bytes];
-        format::write(bytes, {plateau::detail::layout_of<V>(plateau::detail::layout_of<K>()), 0, written_at}, sum_);
+        const std::uint64_t layout = plateau::detail::layout_of<V>(plateau::detail::layout_of<K>());
+        format::write(bytes, {layout, 0, written_at, reserved}, sum_);
         add(bytes);
     }
     forged_file& frame(std::uint32_t size, std::int64_t to_live, std::int64_t to_idle = INT64_MAX) {
@@ -270,7 +289,7 @@ public:
         plateau::dump_writer(buffer).put(key, value);
         return raw(buffer.bytes(), to_live, to_idle);
     }
-    forged_file& end() { return frame(format::end_mark, entries_); }
+    forged_file& end() { return frame(format::end_mark, entries_, 0); }
     [[nodiscard]] file_bytes& bytes() noexcept { return bytes_; }
 
 private:
@@ -299,6 +318,48 @@ void a_size_that_lies_costs_what_really_arrives(shared_check& check) {
         // Twice what arrived, rounded up to pieces, and the buffer that was outgrown.
         check.expect(most - before <= 3 * 16'384, "memory follows what arrives");
     }
+}
+
+template <class Text = counted_text<>>
+void what_strings_take_is_within_the_bound(shared_check& check) {
+    using texts = std::vector<Text, decoded_allocator<Text>>;
+    constexpr std::size_t bound = 10'000;
+    plateau::warm_up_options options = at_test_epoch();
+    options.max_entry_bytes = bound;
+    std::size_t most = 0;
+    for (std::size_t length = 0; length <= 64 && !check.failed(); ++length) {
+        for (std::size_t count = 100; count <= bound / sizeof(Text); count += 4) {
+            forged_file<std::uint64_t, texts> file;
+            file.entry(1, texts(count, Text(length, 'x'))).end();
+            decoded().reset_peak();
+            const auto back = read_dump<std::uint64_t, texts>(file_reader{file.bytes()}, options);
+            check.expect(static_cast<bool>(back.result), "the file is read to its end");
+            most = std::max(most, static_cast<std::size_t>(decoded().peak_bytes));
+        }
+    }
+    check.expect(most <= bound, "strings take no more than the bound of an entry");
+    check.expect(most > bound - 200, "and as much as that");
+}
+
+/// Of the three trees in the file, one is as deep as may be, one a level deeper, and one as deep as the stack is not.
+template <class Defect = void>
+void a_value_that_is_nested_too_deep_is_not_read(shared_check& check) {
+    using tree = tree_of<Defect>;
+    constexpr std::size_t most = plateau::dump_reader::max_depth;
+    forged_file<int, tree> file;
+    file.entry(1, tree::of_depth(most)).entry(2, tree::of_depth(most + 1));
+    if constexpr (std::is_void_v<Defect>) {
+        plateau::detail::byte_buffer endless;
+        plateau::dump_writer(endless).put(3);
+        for (int i = 0; i < 500'000; ++i) plateau::dump_writer(endless).put(std::uint64_t{1});
+        file.raw(endless.bytes());
+    }
+    file.entry(4, tree{}).end();
+    const auto back = read_dump<int, tree>(file_reader{file.bytes()});
+    check.expect(static_cast<bool>(back.result), "the file is read to its end");
+    check.equal(back.entries.size(), 2U, "the entries that are not too deep");
+    check.expect(!back.entries.empty() && back.entries.front().value == tree::of_depth(most), "a deep one is whole");
+    check.expect(!back.entries.empty() && back.entries.back().key == 4, "what follows is read");
 }
 
 /// Seconds before and after, and numbers at both ends.

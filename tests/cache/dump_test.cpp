@@ -231,6 +231,14 @@ TEST_CASE("a count that lies inside an entry allocates no more than the bound", 
     CHECK(decoded().peak_bytes <= 10'000);
 }
 
+TEST_CASE("what strings take is within the bound of an entry, whatever their lengths", "[cache][alloc]") {
+    passes([](shared_check& check) { what_strings_take_is_within_the_bound(check); });
+}
+
+TEST_CASE("a value that is nested too deep is not read, however deep it is", "[cache][unit]") {
+    passes([](shared_check& check) { a_value_that_is_nested_too_deep_is_not_read(check); });
+}
+
 TEST_CASE("an entry with a value that is none is skipped", "[cache][unit]") {
     using file = forged_file<bool, std::optional<colour>>;
     const std::byte two[] = {std::byte{2}, std::byte{0}};
@@ -249,11 +257,15 @@ TEST_CASE("the time away is taken off each time to live", "[cache][unit]") {
     passes([](shared_check& check) { the_time_away_is_taken_off(check); });
 }
 
-TEST_CASE("a number of entries that lies is damage, and bytes after the end are not read", "[cache][unit]") {
+TEST_CASE("numbers that lie at either end are damage, and bytes after the end are not read", "[cache][unit]") {
     using file = forged_file<int, int>;
     file longer;
-    longer.entry(1, 1).frame(format::end_mark, 2);
+    longer.entry(1, 1).frame(format::end_mark, 2, 0);
     CHECK(read_dump<int, int>(file_reader{longer.bytes()}).result.reason() == warm_up_reason::damaged);
+    file busy;
+    busy.frame(format::end_mark, 0, 1);
+    CHECK(read_dump<int, int>(file_reader{busy.bytes()}).result.reason() == warm_up_reason::damaged);
+    CHECK(read_dump<int, int>(file_reader{file(0, 1).end().bytes()}).result.reason() == warm_up_reason::damaged);
     file followed;
     followed.entry(1, 1).end();
     const std::size_t size = followed.bytes().size();

@@ -47,6 +47,8 @@ public:
     slow_route_key(std::string_view path, std::string_view query, std::span<const std::string_view> names,
                    plateau::route_key_options bounds) {
         route_request request{std::string(path), std::string(query), {names.begin(), names.end()}};
+        // A defect that makes keys shorter is noticed by what they say, and not by which of them are too large.
+        const bool large = framed_bytes(meaning_of(request)) > bounds.max_bytes;
         Defect::of_request(request);
         route_meaning meaning = meaning_of(request);
         Defect::of_meaning(meaning);
@@ -55,7 +57,7 @@ public:
             for (const std::string& value : values) append(name), append(value);
         }
         if (meaning.refused) reason_ = plateau::route_reason::bad_escape;
-        else if (text_.size() > bounds.max_bytes) reason_ = Defect::too_large(text_, bounds.max_bytes);
+        else if (large) reason_ = Defect::too_large(text_, bounds.max_bytes);
     }
     explicit operator bool() const noexcept { return reason_ == plateau::route_reason::none; }
     [[nodiscard]] plateau::route_reason reason() const noexcept { return reason_; }
@@ -97,6 +99,9 @@ struct ages_for_ever : file_reader {};
 struct forgets_the_clock : file_reader {};
 struct seals_alone : file_writer {};
 
+struct grows_texts : std::char_traits<char> {};
+struct counts_no_depth {};
+
 struct reads_into_the_front : plateau::cache_policies {};
 struct reads_as_it_puts : plateau::cache_policies {};
 
@@ -111,6 +116,18 @@ template <>
 bool detail::cache_engine<int, int, reads_as_it_puts, detail::sole_access>::restore(int& key, int& value,
                                                                                     plateau::duration time_to_live) {
     return static_cast<bool>(put(key, value, plateau::put_options{time_to_live}));
+}
+
+/// A text takes what its size says, and nothing for growing to it.
+template <>
+bool plateau::dump_reader::get_text<counted_text<grows_texts>>(counted_text<grows_texts>& text) {
+    return get_plain(text);
+}
+
+/// Each level calls the next, as deep as the file says.
+template <>
+bool plateau::dump_reader::get_one<tree_of<counts_no_depth>>(tree_of<counts_no_depth>& value) {
+    return detail::dump_lookup::read(*this, value);
 }
 
 /// Memory for what the size says, before any of it is there.
@@ -212,6 +229,12 @@ TEST_CASE("dumps that are believed are noticed", "[cache][seeded]") {
     expect_killed({"F1", "an entry that is stored before its checksum is looked at",
                    "cache: damage to a dump is noticed, and what came before it is kept", "what came before the cut",
                    damage_is_noticed_and_what_came_before_is_kept<stores_unchecked>});
+    expect_killed({"F13", "a text that takes what growing to its size takes",
+                   "cache: what strings take is within the bound of an entry, whatever their lengths",
+                   "no more than the bound", what_strings_take_is_within_the_bound<counted_text<grows_texts>>});
+    expect_killed({"F13", "a value that is read as deep as it says",
+                   "cache: a value that is nested too deep is not read, however deep it is",
+                   "the entries that are not too deep", a_value_that_is_nested_too_deep_is_not_read<counts_no_depth>});
     expect_killed({"F12", "a time to live without end that ends", "cache: the time away is taken off each time to live",
                    "after five seconds", the_time_away_is_taken_off<ages_for_ever>});
     expect_killed({"F12", "a time to live that stands still while nobody is there",

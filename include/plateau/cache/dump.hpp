@@ -126,13 +126,15 @@ private:
     warm_up_reason reason_;
 };
 
-/// Takes bytes in order, in pieces of any size; false: it takes no more.
+/// Takes bytes in order, in pieces of any size. Answers a bool: whether it took them all; after a false it is asked no
+/// more.
 template <class S>
-concept dump_sink = std::is_invocable_r_v<bool, S&, std::span<const std::byte>>;
+concept dump_sink = std::is_invocable_v<S&, std::span<const std::byte>>;
 
-/// Fills the span from its beginning, and answers how many bytes it gave; 0 at the end, less than 0 for an error.
+/// Fills the span from its beginning, and answers how many bytes it gave, as an integer; 0 at the end, less than 0 for
+/// an error.
 template <class S>
-concept dump_source = std::is_invocable_r_v<std::ptrdiff_t, S&, std::span<std::byte>>;
+concept dump_source = std::is_invocable_v<S&, std::span<std::byte>>;
 
 namespace detail {
 
@@ -179,6 +181,9 @@ class dump_run {
                   "plateau: how this key or value is dumped is unknown; give it `void dump_append("
                   "plateau::dump_writer&, const T&)` and `bool dump_read(plateau::dump_reader&, T&)` in its own "
                   "namespace, and a default constructor");
+    static_assert(std::is_same_v<std::remove_cvref_t<std::invoke_result_t<Sink&, std::span<const std::byte>>>, bool>,
+                  "plateau: a dump's sink answers a bool: whether it took all the bytes (a count, as of write and "
+                  "fwrite, would pass for true when it is short, or an error: compare it)");
 
 public:
     dump_run(Sink& sink, const dump_options& options) : sink_(sink) {
@@ -230,7 +235,7 @@ private:
         ++entries_;
     }
     [[nodiscard]] bool flush() {
-        refused_ = !static_cast<bool>(sink_(std::span<const std::byte>(buffer_.bytes())));
+        refused_ = !sink_(std::span<const std::byte>(buffer_.bytes()));
         buffer_.clear();
         return !refused_;
     }
@@ -251,6 +256,10 @@ class warm_up_run {
                   "plateau: how this key or value is dumped is unknown; give it `void dump_append("
                   "plateau::dump_writer&, const T&)` and `bool dump_read(plateau::dump_reader&, T&)` in its own "
                   "namespace, and a default constructor");
+    using answer = std::remove_cvref_t<std::invoke_result_t<Source&, std::span<std::byte>>>;
+    static_assert(std::is_integral_v<answer> && !std::is_same_v<answer, bool>,
+                  "plateau: a dump's source answers how many bytes it gave, as an integer: 0 at the end, less than 0 "
+                  "for an error (a bool would be one byte)");
 
 public:
     /// `max_entry_bytes`: the smaller of what the cache and the options allow.
@@ -281,6 +290,7 @@ private:
         if (dump_format::load<std::uint32_t>(bytes + 8) != dump_format::version) return warm_up_reason::other_version;
         if (!checked(bytes)) return warm_up_reason::damaged;
         const dump_format::header head = dump_format::read_header(bytes);
+        if (head.reserved != 0) return warm_up_reason::damaged;
         if (head.layout != layout_of<V>(layout_of<K>()) || head.content_version != options_.content_version)
             return warm_up_reason::other_content;
         const std::int64_t since = saturating_sub(nanoseconds_of(options_.now), head.written_at);
@@ -294,7 +304,8 @@ private:
         if (!checked(bytes)) return warm_up_reason::damaged;
         next = dump_format::read_frame(bytes);
         const bool is_end = next.size == dump_format::end_mark;
-        if (is_end && static_cast<std::uint64_t>(next.to_live) != seen_) return warm_up_reason::damaged;
+        if (is_end && (static_cast<std::uint64_t>(next.to_live) != seen_ || next.to_idle != 0))
+            return warm_up_reason::damaged;
         return warm_up_reason::none;
     }
 

@@ -11,6 +11,9 @@
 ///
 /// A struct is never copied as bytes unless its functions say so (`to.put_bytes(p)`, `from.get_bytes(p)`): it may hide
 /// a pointer, padding, or a bool that is neither.
+///
+/// Such a type may hold others of its kind, as a tree does: nested up to `dump_reader::max_depth`. What is deeper is
+/// written, and not read.
 
 #include <plateau/cache/dump_format.hpp>
 #include <plateau/config.hpp>
@@ -202,9 +205,12 @@ private:
 };
 
 /// Where a key or a value is read from, part by part. The bytes may be anybody's: no number in them is believed, and
-/// what is read never takes more memory than the bound of one entry.
+/// what is read never takes more memory than the bound of one entry, nor more stack than `max_depth` calls.
 class dump_reader {
 public:
+    /// Of types with functions of their own that are read within one another.
+    static constexpr unsigned max_depth = 128;
+
     /// `max_bytes`: what everything that is read from here may take on the heap.
     dump_reader(std::span<const std::byte> from, std::size_t max_bytes) noexcept : from_(from), budget_(max_bytes) {}
 
@@ -243,7 +249,11 @@ private:
                       "plateau: how this type is dumped is unknown; give it `void dump_append(plateau::dump_writer&, "
                       "const T&)` and `bool dump_read(plateau::dump_reader&, T&)` in its own namespace");
         if constexpr (detail::dump_lookup::provided<T>) {
-            return detail::dump_lookup::read(*this, value);
+            if (depth_ == max_depth) return false;
+            ++depth_;
+            const bool whole = detail::dump_lookup::read(*this, value);
+            --depth_;
+            return whole;
         } else if constexpr (std::is_enum_v<T>) {
             std::underlying_type_t<T> number{};
             if (!get_one(number)) return false;
@@ -257,7 +267,7 @@ private:
         } else if constexpr (detail::dump_scalar<T>) {
             return get_bytes(value);
         } else if constexpr (detail::string_shaped<T>) {
-            return get_plain(value);
+            return get_text(value);
         } else if constexpr (detail::vector_shaped<T>) {
             if constexpr (detail::dump_plain<typename T::value_type>) return get_plain(value);
             else return get_items(value);
@@ -275,6 +285,22 @@ private:
         }
     }
 
+    /// A string that grows takes twice what it had, or more: what is too long for this one is made anew.
+    template <class T>
+    [[nodiscard]] bool get_text(T& text) {
+        using letter = typename T::value_type;
+        constexpr std::size_t rounding = 16;  // and the zero at its end
+        std::uint64_t count = 0;
+        if (!get_bytes(count) || count > remaining() / sizeof(letter)) return false;
+        const auto size = static_cast<std::size_t>(count);
+        if (size <= text.capacity()) {
+            text.resize(size);
+        } else {
+            if (!may_allocate(detail::saturating_mul(size + rounding, sizeof(letter)))) return false;
+            text = T(size, letter(), text.get_allocator());
+        }
+        return get_bytes(text.data(), size * sizeof(letter));
+    }
     template <class T>
     [[nodiscard]] bool get_plain(T& items) {
         constexpr std::size_t each = sizeof(typename T::value_type);
@@ -299,6 +325,7 @@ private:
 
     std::span<const std::byte> from_;
     std::size_t budget_;
+    unsigned depth_ = 0;
 };
 
 PLATEAU_NAMESPACE_END

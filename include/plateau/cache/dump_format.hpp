@@ -102,11 +102,12 @@ struct header {
     std::uint64_t layout;
     std::uint64_t content_version;
     std::int64_t written_at;
+    std::uint32_t reserved = 0;
 };
 struct frame {
     std::uint32_t size;    ///< of the payload, or `end_mark`
     std::int64_t to_live;  ///< at the end, the number of entries
-    std::int64_t to_idle;
+    std::int64_t to_idle;  ///< at the end, zero
 };
 
 /// The running checksum of what is written or read.
@@ -127,13 +128,13 @@ inline void write(std::span<std::byte, header_bytes> to, const header& what, che
     store(to.data() + 12, what.layout);
     store(to.data() + 20, what.content_version);
     store(to.data() + 28, what.written_at);
-    store(to.data() + 36, std::uint32_t{0});
+    store(to.data() + 36, what.reserved);
     sum.add(to.first(header_bytes - checksum_bytes));
     sum.seal(to.data() + header_bytes - checksum_bytes);
 }
 [[nodiscard]] inline header read_header(std::span<const std::byte, header_bytes> from) noexcept {
     return {load<std::uint64_t>(from.data() + 12), load<std::uint64_t>(from.data() + 20),
-            load<std::int64_t>(from.data() + 28)};
+            load<std::int64_t>(from.data() + 28), load<std::uint32_t>(from.data() + 36)};
 }
 
 inline void write(std::span<std::byte, frame_bytes> to, const frame& what, checksum& sum) noexcept {

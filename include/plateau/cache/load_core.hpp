@@ -70,6 +70,19 @@ template <class Policies, class K, class V, class Part>
 inline constexpr bool is_loader_part = !is_policy_part<Policies, Part> && is_loader<std::remove_cvref_t<Part>, K, V>;
 template <class Policies, class Part>
 inline constexpr bool is_executor_part = !is_policy_part<Policies, Part> && executor<std::remove_cvref_t<Part>>;
+template <class F>
+concept plain_function = std::is_function_v<std::remove_pointer_t<F>> || requires {
+    &F::operator();
+};
+template <class Tier, class K>
+concept asked_like_a_tier = requires(Tier& tier, const K& key) {
+    tier.get(key, time_point());
+};
+/// A lambda or another function, and no part of the cache below: it was meant as a loader.
+template <class Policies, class K, class Part>
+inline constexpr bool is_meant_as_loader =
+    plain_function<std::remove_cvref_t<Part>> && !is_policy_part<Policies, Part> &&
+    !asked_like_a_tier<std::remove_cvref_t<Part>, K>;
 
 /// What a cache takes with a put.
 template <class C>
@@ -688,8 +701,16 @@ private:
     }
     template <class Part>
     [[nodiscard]] static auto part_for_inner([[maybe_unused]] Part&& part) noexcept {
-        if constexpr (is_loader_part<policies, K, V, Part> || is_executor_part<policies, Part>) return std::tuple<>();
-        else return std::tuple<Part&&>(std::forward<Part>(part));
+        if constexpr (is_loader_part<policies, K, V, Part> || is_executor_part<policies, Part>) {
+            return std::tuple<>();
+        } else {
+            static_assert(
+                !is_meant_as_loader<policies, K, Part>,
+                "plateau: this function is no loader of this cache: one takes a const K&, and returns a V, an "
+                "optional<V>, a loaded<V> or an awaitable of one of these; or it takes a load_ticket<V> "
+                "beside the key");
+            return std::tuple<Part&&>(std::forward<Part>(part));
+        }
     }
     template <class Part>
     static void take_loader([[maybe_unused]] std::unique_ptr<any_loader<K, V>>& place, [[maybe_unused]] Part&& part) {

@@ -162,7 +162,8 @@ public:
     /// Reads a dump from `source`, a callable `std::ptrdiff_t(std::span<std::byte>)`. Stores its entries behind those
     /// that are here, as long as there is room and nobody has to go for them; a key that is here keeps its value. The
     /// listener hears `rejected` of what is read and not stored. Throws: what put, the source and the allocator throw;
-    /// what was stored by then stays. Memory: one entry at a time, encoded and decoded.
+    /// what was stored by then stays. Memory: one entry at a time, encoded and decoded: up to three times
+    /// the options' `max_entry_bytes`.
     template <dump_source Source>
     warm_up_result warm_up(Source&& source, const warm_up_options& how = {}) {
         return engine_.warm_up(source, how);

@@ -4,6 +4,9 @@
 // expect REFUSAL_AS_TEXT: convert|conversion
 // expect HIDDEN_POINTER: how this key or value is dumped is unknown
 // expect TAGS_LOST: a cache with tags is not dumped
+// expect COUNT_FROM_A_SINK: a dump's sink answers a bool
+// expect NOTHING_FROM_A_SINK: a dump's sink answers a bool
+// expect BOOL_FROM_A_SOURCE: a dump's source answers how many bytes it gave
 #include <plateau/cache.hpp>
 
 #include <cstddef>
@@ -42,6 +45,12 @@ int main() {
 #elif defined(TAGS_LOST)
     plateau::lru_cache<int, int, condemned_by_a_layer> tagged{{.max_entries = 1}};
     static_cast<void>(tagged.dump(sink));
+#elif defined(COUNT_FROM_A_SINK)
+    static_cast<void>(cache.dump([](std::span<const std::byte> bytes) { return bytes.size(); }));
+#elif defined(NOTHING_FROM_A_SINK)
+    static_cast<void>(cache.dump([](std::span<const std::byte>) {}));
+#elif defined(BOOL_FROM_A_SOURCE)
+    static_cast<void>(cache.warm_up([](std::span<std::byte>) { return false; }));
 #endif
     return std::string_view(key).empty() || !route || !cache.dump(sink) ? 1 : 0;
 }

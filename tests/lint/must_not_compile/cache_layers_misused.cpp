@@ -7,6 +7,8 @@
 // expect TAGS_OVER_TIER: a second tier knows no tags
 // expect TIER_OVER_TAGS: a second tier knows no tags
 // expect TAGS_TWICE: tags are one layer of a cache, once
+// expect LOADER_WITHOUT_KEY: this function is no loader of this cache
+// expect LOADER_OF_ANOTHER_VALUE: this function is no loader of this cache
 #include <plateau/cache.hpp>
 #include <plateau/cache/tagged_cache.hpp>
 #include <plateau/cache/tiered_cache.hpp>
@@ -42,6 +44,11 @@ int main() {
                                                                      far_away};
 #elif defined(TAGS_TWICE)
     plateau::tagged_cache<plateau::tagged_cache<memory>> other{{.cache = {.cache = {.max_entries = 1}}}};
+#elif defined(LOADER_WITHOUT_KEY)
+    plateau::loading_cache<plateau::concurrent_cache<int, int>> other{{.cache = {.max_entries = 1}}, [] { return 1; }};
+#elif defined(LOADER_OF_ANOTHER_VALUE)
+    const auto load = [](const int&) { return "one"; };
+    plateau::loading_cache<plateau::concurrent_cache<int, int>> other{{.cache = {.max_entries = 1}}, load};
 #endif
     tagged.put(1, 1, {.tags = {"1", "2", "3", "4", "5", "6", "7", "8"}});
     tiered.put(1, 1);
