@@ -11,11 +11,13 @@
 
 #include <plateau/stop.hpp>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace plateau_test;
@@ -418,6 +420,43 @@ TEST_CASE("a load on an executor serves the threads that wait for it", "[cache][
     while (!all.later.run_one()) std::this_thread::yield();
     waits.join();
     CHECK(got == "1/1");
+}
+
+TEST_CASE("a thread of the executor runs what waits behind its own work, in place of waiting for it", "[cache][unit]") {
+    passes(a_load_that_is_queued_is_run_by_the_thread_that_needs_it<shipped>);
+}
+
+namespace {
+/// Sees when it goes whether the cache has gone.
+struct outlived {
+    std::atomic<bool>* cache_ended;
+    std::atomic<int>* outlived_it;
+    outlived(std::atomic<bool>& ended, std::atomic<int>& count) noexcept : cache_ended(&ended), outlived_it(&count) {}
+    outlived(outlived&& from) noexcept
+        : cache_ended(std::exchange(from.cache_ended, nullptr)), outlived_it(from.outlived_it) {}
+    outlived& operator=(outlived&&) = delete;
+    ~outlived() {
+        if (cache_ended == nullptr) return;
+        for (int i = 0; i < 200 && !*cache_ended; ++i) std::this_thread::yield();
+        if (*cache_ended) ++*outlived_it;
+    }
+};
+}  // namespace
+
+TEST_CASE("a loader that was sent to the executor is gone before its cache is", "[cache][unit]") {
+    std::atomic<bool> ended{false};
+    std::atomic<int> late{0};
+    all_loads all({}, true);
+    const auto ask = [&all](int key, auto loader) {
+        static_cast<void>(all->get_or_load_for(key, std::move(loader), 0s));
+    };
+    ask(1, [here = outlived(ended, late)](int) { return text(); });
+    ask(2, [here = outlived(ended, late), more = std::array<char, 200>{}](int) { return text(more.size(), 'x'); });
+    std::thread runs([&] { all.later.run_all(); });
+    all.cache.reset();
+    ended = true;
+    runs.join();
+    CHECK(late == 0);
 }
 
 namespace {

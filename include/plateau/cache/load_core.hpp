@@ -183,7 +183,9 @@ public:
         held_verb wait(*this);
         if (start(key, seen, from, how, stop.stop_requested(), out, wait.on)) return;
         if (!how.waits) return settle(key, out);
-        if (record* const at = wait.on.target(); at->at() == flight_phase::loading) {
+        record* const at = wait.on.target();
+        if (at->at() == flight_phase::loading && where_ && where_->runs_here()) run_instead(*at);
+        if (at->at() == flight_phase::loading) {
             const typename table_type::sleeper circle(table_, *at);
             if (circle.closes_circle()) {
                 out = load_reason::recursive;
@@ -442,7 +444,7 @@ private:
             else settle(key, out);
             return true;
         }
-        const auto entered = enter(key, query.view());
+        const auto entered = enter(key, query.view(), place);
         if (entered.at == nullptr) {
             out = entered.why;
             if (entered.why == load_reason::waiters_full) settle(key, out);
@@ -458,7 +460,7 @@ private:
     void revalidate(const Q& key, const View& view, const source& from, load_manner how, result_type& out) {
         const load_place place = place_of_refresh(from, how);
         if (place == load_place::nowhere) return;
-        const auto entered = enter(key, view);
+        const auto entered = enter(key, view, place);
         if (entered.at == nullptr) return;
         held_verb wait(*this);
         wait.on = verb(*this, *entered.at, !entered.leads);
@@ -469,12 +471,13 @@ private:
     }
 
     template <class Q, class View>
-    [[nodiscard]] typename table_type::entrance enter(const Q& key, const View& view) {
+    [[nodiscard]] typename table_type::entrance enter(const Q& key, const View& view, load_place place) {
         const time_point moment = now();
         const time_point overdue =
             options_.load_timeout == forever ? (time_point::max)() : saturating_add(moment, options_.load_timeout);
-        return table_.join_or_begin(hash_of(view), view, equal_, moment, overdue,
-                                    [&](K* place) { std::construct_at(place, key); });
+        const flight_turn turn = place == load_place::there ? flight_turn::coming : flight_turn::beginner;
+        return table_.join_or_begin(hash_of(view), view, equal_, moment, overdue, turn,
+                                    [&](K* at) { std::construct_at(at, key); });
     }
     [[nodiscard]] load_place place_of(const source& from, load_manner how) const noexcept {
         if (!from.blocks()) return load_place::here;
@@ -499,7 +502,9 @@ private:
         if constexpr (requires { inner_.stamp(); }) one.stamp = inner_.stamp();
         if (place == load_place::here) return run(one, from);
         if (auto why = caught([&] { from.pack(one); })) return fail(one, why);
-        one.queued.store(true, std::memory_order_release);
+        table_.hold(one);  // the executor's
+        one.queued.store(true, std::memory_order_relaxed);
+        one.turn.store(flight_turn::anyone, std::memory_order_release);
         where_->post(work(&run_job, one));
     }
     /// Effects: a fresh value that is in the cache goes to the load's record.
@@ -519,8 +524,15 @@ private:
     }
     static void run_job(work_link& link) noexcept {
         record& one = static_cast<record&>(link);
+        load_core& self = of(one);
         one.queued.store(false, std::memory_order_release);
-        one.job(one);
+        if (table_type::take_turn(one)) one.job(one);
+        self.table_.release(one);
+    }
+    /// A thread of the executor is about to wait for what may stand there behind its own work.
+    void run_instead(record& one) noexcept {
+        table_type::await_turn(one);
+        if (table_type::take_turn(one)) one.job(one);
     }
 
     // ---- end
