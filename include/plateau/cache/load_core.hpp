@@ -235,20 +235,25 @@ public:
     put_result put(Q&& key, U&& value, put_options_type how) {
         const key_for<std::remove_cvref_t<Q>> query(key);
         const std::uint64_t hash = hash_of(query.view());
-        if (absent_) {
-            table_.revoke(hash);
-            absent_->erase(query.view());
-        }
         const lifetime life = lifetime_of(how.time_to_live, std::nullopt, std::nullopt);
         how.time_to_live = life.hard;
-        const auto marks = [&]() noexcept {
-            table_.revoke_if_any(hash);
-            return true;
+        const auto store = [&](auto&& as) {
+            const auto marks = [&]() noexcept {
+                table_.revoke_if_any(hash);
+                return true;
+            };
+            if constexpr (has_far)
+                return layer_access::put_through(inner_, std::forward<decltype(as)>(as), std::forward<U>(value), how,
+                                                 life.note, life.fresh, marks);
+            else
+                return layer_access::put(inner_, std::forward<decltype(as)>(as), std::forward<U>(value), how, life.note,
+                                         marks);
         };
-        if constexpr (has_far)
-            return layer_access::put_through(inner_, std::forward<Q>(key), std::forward<U>(value), how, life.note,
-                                             life.fresh, marks);
-        else return layer_access::put(inner_, std::forward<Q>(key), std::forward<U>(value), how, life.note, marks);
+        if (!absent_) return store(std::forward<Q>(key));
+        // After the loads were marked: what one of them found absent until then is here already, or never comes.
+        const put_result kept = store(std::as_const(key));
+        if (kept) absent_->erase(query.view());
+        return kept;
     }
     /// The loads are marked ahead of the change and after it, as `revocation` says.
     template <class Q>
