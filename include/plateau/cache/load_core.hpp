@@ -620,7 +620,8 @@ private:
     [[nodiscard]] bool bring_from_far([[maybe_unused]] record& one, [[maybe_unused]] load_ticket<V>& ticket) {
         if constexpr (has_far) {
             auto found = layer_access::far_get(inner_, std::as_const(one.key), one.overdue_at);
-            if (!found) return false;
+            // Written meanwhile, it may be what a change has yet to take out of the tier.
+            if (!found || !found->asked.unwritten()) return false;
             ticket.release();
             std::construct_at(std::addressof(one.value), std::move(found->value));
             const lifetime life = lifetime_of(nearer(found->time_to_live), std::nullopt, std::nullopt);
