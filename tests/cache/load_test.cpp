@@ -11,10 +11,13 @@
 
 #include <plateau/stop.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -208,6 +211,46 @@ TEST_CASE("without an executor the caller who finds a value stale loads it anew"
 
 TEST_CASE("a stale value does not outlive its end, though its refresh hangs", "[cache][unit]") {
     passes(a_stale_value_does_not_outlive_its_end<shipped>);
+}
+
+TEST_CASE("an entry that came past the loads ends by its deadline", "[cache][unit]") {
+    const auto options = all_loads::options{.cache = {.max_entries = 10}};
+    all_loads saved(options), all(options), other(options);
+    saved->put(1, "old", {.time_to_live = 10s});
+    std::vector<std::byte> file;
+    static_cast<void>(saved->dump([&](std::span<const std::byte> part) {
+        file.insert(file.end(), part.begin(), part.end());
+        return true;
+    }));
+    std::size_t read = 0;
+    static_cast<void>(all->warm_up([&](std::span<std::byte> into) {
+        const std::size_t size = std::min(into.size(), file.size() - read);
+        std::copy_n(file.data() + read, size, into.data());
+        read += size;
+        return size;
+    }));
+    other->inner().put(1, "old", {.time_to_live = 10s});
+    for (all_loads* each : {&all, &other}) {
+        CHECK(*(*each)->get(1) == "old");
+        each->clock.advance(10s);
+        CHECK(*(*each)->get(1) == "1/1");
+    }
+}
+
+TEST_CASE("a window of any length for stale values is kept as it was said", "[cache][unit]") {
+    using plateau::detail::sight;
+    const plateau::time_point end(1h);
+    for (const plateau::duration window : {plateau::duration(24h), plateau::duration(24h * 30),
+                                           plateau::duration(24h * 365), plateau::duration(24h * 365 * 100)}) {
+        const plateau::detail::load_note note(end, window);
+        CHECK(note.at(end - 1ns) == sight::fresh);
+        CHECK(note.at(end) == sight::stale);
+        CHECK(note.at(end + window - 3s) == sight::stale);
+        CHECK(note.at(end + window) == sight::failing);
+    }
+    CHECK(plateau::detail::load_note(end, plateau::forever).at(end + 24h * 365 * 145) == sight::stale);
+    CHECK(plateau::detail::load_note((plateau::time_point::max)(), 1s).fresh_for(plateau::time_point(-1h)) ==
+          plateau::forever);
 }
 
 TEST_CASE("a failing origin is bridged by the old value until its end", "[cache][unit]") {
@@ -472,7 +515,7 @@ struct outlived {
     outlived& operator=(outlived&&) = delete;
     ~outlived() {
         if (cache_ended == nullptr) return;
-        for (int i = 0; i < 200 && !*cache_ended; ++i) std::this_thread::yield();
+        for (int i = 0; i < 2'000 && !*cache_ended; ++i) std::this_thread::yield();
         if (*cache_ended) ++*outlived_it;
     }
 };

@@ -164,6 +164,9 @@ public:
         return timed_.load(std::memory_order_relaxed) ? now() : (time_point::min)();
     }
 
+    /// From here on an entry may have a deadline that did not come through here.
+    void expect_deadlines() noexcept { timed_.store(true, std::memory_order_relaxed); }
+
     // ---- look up
 
     /// What is there now. A value goes to `out`, unless it is only for want of better, and not `settling`.

@@ -215,7 +215,10 @@ public:
 
     // ---- read out
 
-    [[nodiscard]] inner_type& inner() noexcept PLATEAU_LIFETIMEBOUND { return core_.inner(); }
+    [[nodiscard]] inner_type& inner() noexcept PLATEAU_LIFETIMEBOUND {
+        core_.expect_deadlines();
+        return core_.inner();
+    }
     [[nodiscard]] const inner_type& inner() const noexcept PLATEAU_LIFETIMEBOUND { return core_.inner(); }
     [[nodiscard]] std::size_t size() const noexcept { return core_.inner().size(); }
     [[nodiscard]] auto stats() const noexcept { return core_.stats(); }
@@ -235,6 +238,7 @@ public:
 private:
     template <class L>
     static constexpr void check_loader() noexcept {
+        core_.expect_deadlines();
         static_assert(detail::is_loader<std::decay_t<L>, key_type, mapped_type>,
                       "plateau: a loader is called with (const K&) and returns V, std::optional<V>, plateau::loaded<V> "
                       "or an awaitable of one of these; or it is called with (const K&, plateau::load_ticket<V>)");
