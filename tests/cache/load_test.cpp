@@ -487,6 +487,18 @@ TEST_CASE("a load runs on the executor for those who may leave, and goes on with
     CHECK(*all->try_get(5) == "5/3");
 }
 
+TEST_CASE("a callback that finds no room to carry its result is counted as refused", "[cache][unit]") {
+    all_loads all({.max_loads = 1});
+    static_cast<void>(all->get(1));
+    load_answer first, second;
+    all->get_then(first.node, 1, all.later);
+    all->get_then(second.node, 1, all.later);
+    all.later.run_all();
+    CHECK(first.value() == "1/1");
+    CHECK(second.reason() == load_reason::waiters_full);
+    CHECK(all->stats().loads_refused == 1);
+}
+
 TEST_CASE("a load on an executor serves the threads that wait for it", "[cache][unit]") {
     all_loads all({}, true);
     text got;

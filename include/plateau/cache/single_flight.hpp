@@ -198,6 +198,7 @@ public:
     [[nodiscard]] record* take_carrier() noexcept {
         record* const fresh = take();
         if (fresh != nullptr) fresh->references.store(1, std::memory_order_release);
+        else static_cast<void>(refuse());
         return fresh;
     }
     /// Before the carrier is waited for. Expects: its value, if it has one, is in its place.
