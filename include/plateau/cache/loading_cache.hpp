@@ -25,10 +25,15 @@
 
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
+/// For one thread, under whatever layers.
 template <class C>
 inline constexpr bool is_sole_cache = false;
 template <class K, class V, class P>
 inline constexpr bool is_sole_cache<lru_cache<K, V, P>> = true;
+template <class C>
+inline constexpr bool is_sole_cache<tagged_cache<C>> = is_sole_cache<C>;
+template <class C, class Tier>
+inline constexpr bool is_sole_cache<tiered_cache<C, Tier>> = is_sole_cache<C>;
 }
 
 /// A cache that loads what it misses, once for all who ask.
@@ -71,6 +76,10 @@ inline constexpr bool is_sole_cache<lru_cache<K, V, P>> = true;
 /// End          nobody is in a call. Blocks until the loads end that run elsewhere, and the tickets that are out.
 template <class C>
 class loading_cache {
+    static_assert(
+        !detail::loads_already<C>,
+        "plateau: a loading_cache is the layer in front of all others, once: loading_cache<tagged_cache<C>>, not "
+        "tagged_cache<loading_cache<C>>");
     static_assert(!detail::is_sole_cache<C>,
                   "plateau: loads are shared by threads: loading_cache stands on concurrent_cache or "
                   "concurrent_lru_cache, not on lru_cache");
