@@ -327,6 +327,41 @@ TEST_CASE("an absent key is remembered for its time", "[cache][unit]") {
     passes(an_absent_key_is_remembered_for_its_time<shipped>);
 }
 
+namespace {
+/// Runs something once when it is copied.
+struct acts_when_copied {
+    mutable std::function<void()>* act = nullptr;
+    int number = 0;
+    acts_when_copied(int n) : number(n) {}
+    acts_when_copied(const acts_when_copied& other) : number(other.number) {
+        if (other.act != nullptr) (*std::exchange(other.act, nullptr))();
+    }
+    acts_when_copied(acts_when_copied&&) noexcept = default;
+    acts_when_copied& operator=(acts_when_copied&&) = delete;
+    friend std::size_t owned_bytes(const acts_when_copied&) noexcept { return 0; }
+};
+}  // namespace
+
+TEST_CASE("an absence that a load found during a put is forgotten by the put", "[cache][unit]") {
+    plateau::manual_clock clock;
+    bool there = false;
+    plateau::loading_cache<plateau::concurrent_lru_cache<int, acts_when_copied, hand_loads>> all{
+        {.cache = {.max_entries = 10}, .absent_for = 1h}, clock, [&](int) -> std::optional<acts_when_copied> {
+            if (!there) return std::nullopt;
+            return acts_when_copied(9);
+        }};
+    load_reason meanwhile = load_reason::none;
+    std::function<void()> ask = [&] { meanwhile = all.get(1).reason(); };
+    acts_when_copied value(5);
+    value.act = &ask;
+    CHECK(all.put(1, value));
+    CHECK(meanwhile == load_reason::absent);
+    there = true;
+    static_cast<void>(all.inner().erase(1));  // as if it had been evicted
+    const auto got = all.get(1);
+    CHECK((got && got->number == 9));
+}
+
 TEST_CASE("absent keys push out no value, and are bounded themselves", "[cache][unit]") {
     all_loads all({.cache = {.max_entries = 10}, .absent_for = 1h, .max_absent_bytes = 4'096});
     for (int key = 0; key < 10; ++key) static_cast<void>(all->get(key));
@@ -370,41 +405,6 @@ TEST_CASE("a wait ends by a stop token, and by the cancel of a waiter", "[cache]
     }
     duty.store("value");
     CHECK(first.value() == "value");
-namespace {
-/// Runs something once when it is copied.
-struct acts_when_copied {
-    mutable std::function<void()>* act = nullptr;
-    int number = 0;
-    acts_when_copied(int n) : number(n) {}
-    acts_when_copied(const acts_when_copied& other) : number(other.number) {
-        if (other.act != nullptr) (*std::exchange(other.act, nullptr))();
-    }
-    acts_when_copied(acts_when_copied&&) noexcept = default;
-    acts_when_copied& operator=(acts_when_copied&&) = delete;
-    friend std::size_t owned_bytes(const acts_when_copied&) noexcept { return 0; }
-};
-}  // namespace
-
-TEST_CASE("an absence that a load found during a put is forgotten by the put", "[cache][unit]") {
-    plateau::manual_clock clock;
-    bool there = false;
-    plateau::loading_cache<plateau::concurrent_lru_cache<int, acts_when_copied, hand_loads>> all{
-        {.cache = {.max_entries = 10}, .absent_for = 1h}, clock, [&](int) -> std::optional<acts_when_copied> {
-            if (!there) return std::nullopt;
-            return acts_when_copied(9);
-        }};
-    load_reason meanwhile = load_reason::none;
-    std::function<void()> ask = [&] { meanwhile = all.get(1).reason(); };
-    acts_when_copied value(5);
-    value.act = &ask;
-    CHECK(all.put(1, value));
-    CHECK(meanwhile == load_reason::absent);
-    there = true;
-    static_cast<void>(all.inner().erase(1));  // as if it had been evicted
-    const auto got = all.get(1);
-    CHECK((got && got->number == 9));
-}
-
     CHECK(all.origin_loads == 0);
     CHECK(*all->get(1, source.get_token()) == "value");
 }

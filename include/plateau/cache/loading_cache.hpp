@@ -238,6 +238,7 @@ public:
     }
     template <dump_source Source>
     warm_up_result warm_up(Source&& from, const warm_up_options& how = {}) {
+        core_.expect_deadlines();
         return core_.inner().warm_up(from, how);
     }
     [[nodiscard]] std::size_t memory_ceiling() const noexcept { return core_.memory_ceiling(); }
@@ -247,7 +248,6 @@ public:
 private:
     template <class L>
     static constexpr void check_loader() noexcept {
-        core_.expect_deadlines();
         static_assert(detail::is_loader<std::decay_t<L>, key_type, mapped_type>,
                       "plateau: a loader is called with (const K&) and returns V, std::optional<V>, plateau::loaded<V> "
                       "or an awaitable of one of these; or it is called with (const K&, plateau::load_ticket<V>)");
