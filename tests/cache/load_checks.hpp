@@ -236,6 +236,38 @@ void a_failing_origin_is_bridged_by_the_old_value(shared_check& check) {
     all.check_idle(check);
 }
 
+/// One whose only thread is the test's.
+struct own_executor : hand_executor {
+    static bool runs_here() noexcept { return true; }
+};
+
+/// Three loads queue for one thread, and the first asks for the other two: they cannot begin until it has ended.
+template <class Policies>
+void a_load_that_is_queued_is_run_by_the_thread_that_needs_it(shared_check& check) {
+    own_executor later;
+    plateau::manual_clock clock;
+    int origin_loads = 0;
+    load_cache<Policies>* self = nullptr;
+    load_cache<Policies> all{{.cache = {.max_entries = 10}, .max_loads = 4},
+                             clock,
+                             [&](int key) -> text {
+                                 ++origin_loads;
+                                 if (key != 1) return std::to_string(key);
+                                 const auto second = self->get_for(2, 0s), third = self->get_for(3, 0s);
+                                 return (second ? *second : "not 2") + ',' + (third ? *third : "not 3");
+                             },
+                             later};
+    self = &all;
+    for (const int key : {1, 2, 3}) static_cast<void>(all.try_get(key));
+    check.equal(later.queued(), 3U, "loads in the executor");
+    later.run_one();
+    check.equal(all.peek(1).value_or("nothing"), text("2,3"), "what is loaded with what was queued behind it");
+    check.equal(all.stats().loading, 0U, "loads that have not ended");
+    later.run_all();
+    check.equal(origin_loads, 3, "loads of the origin");
+    all.check_invariants();
+}
+
 template <class Policies>
 void an_overdue_load_is_let_go(shared_check& check) {
     loads<Policies> all({.load_timeout = 10s});

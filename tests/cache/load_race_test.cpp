@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What threads share lives on the heap: clang's thread sanitizer can miss races on a stack.
 #include "tools/catch.hpp"
+#include "tools/history_check.hpp"
+#include "tools/history_jitter.hpp"
+#include "tools/history_run.hpp"
+#include "tools/random.hpp"
 #include "tools/threads.hpp"
 
 #include <plateau/cache/concurrent_lru_cache.hpp>
@@ -9,6 +13,7 @@
 #include <plateau/stop.hpp>
 #include <plateau/waiter.hpp>
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -16,6 +21,8 @@
 #include <mutex>
 #include <optional>
 #include <stdexcept>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -210,4 +217,160 @@ TEST_CASE("no value is seen after its key was changed, by whoever asks next", "[
         REQUIRE(all->old == 0);
         all->cache.check_invariants();
     });
+}
+
+// ---- histories
+
+namespace {
+
+enum class load_verb : unsigned char { get, peek, put, erase, clear, count_ };
+constexpr std::array<std::string_view, static_cast<std::size_t>(load_verb::count_)> load_verb_names{
+    "get", "peek", "put", "erase", "clear"};
+
+/// What was got stands beside the call, where a model can see it: a load brings what no model could know before.
+struct load_call {
+    load_verb what{};
+    int key = 0;
+    int value = 0;        ///< of a put
+    mutable int got = 0;  ///< 0: nothing
+};
+std::string describe(const load_call& c) {
+    std::string text(load_verb_names[static_cast<std::size_t>(c.what)]);
+    text += '(' + std::to_string(c.key);
+    if (c.what == load_verb::put) text += ", " + std::to_string(c.value);
+    return text + ')';
+}
+struct load_said {
+    int number = 0;
+    bool operator==(const load_said&) const = default;
+};
+std::string describe(const load_said& said) { return std::to_string(said.number); }
+
+constexpr std::size_t most_keys = 2;
+constexpr int first_put = 1'000;
+
+/// A key has the value that was put, or that a load brought, since it was changed last; a cache may have lost it. Each
+/// load brings another number, so that one which was seen before is either this value or one that has come back.
+struct loaded_model {
+    std::array<int, most_keys> at{};
+    std::uint64_t brought = 0;  ///< the loads that were seen
+
+    bool operator==(const loaded_model&) const = default;
+    [[nodiscard]] std::uint64_t hash() const {
+        return brought ^ (static_cast<std::uint64_t>(at[0]) << 40U) ^ (static_cast<std::uint64_t>(at[1]) << 52U);
+    }
+    load_said apply(const load_call& c) {
+        int& here = at[static_cast<std::size_t>(c.key)];
+        switch (c.what) {
+        case load_verb::get:
+            if (c.got != 0 && c.got != here) {
+                if (c.got >= first_put || (brought >> c.got & 1U) != 0) return {-1};
+                here = c.got;
+                brought |= std::uint64_t{1} << c.got;
+            }
+            return {c.got};
+        case load_verb::peek:
+            return {c.got == here ? c.got : 0};
+        case load_verb::put:
+            here = c.value;
+            return {};
+        case load_verb::clear:
+            at = {};
+            return {};
+        default:
+            here = 0;
+            return {};
+        }
+    }
+};
+
+struct load_setting {
+    std::size_t keys = 1;
+    std::size_t max_entries = 4;
+    bool clears = false;
+    bool past_the_loads = false;  ///< keys are erased in the cache below, of which loads do not hear
+};
+
+struct jittered_loads : plateau::concurrent_cache_policies {
+    using sync = jittered_sync;
+    using pins = plateau::none;
+    static constexpr std::size_t shards = 1;
+    static constexpr std::size_t min_shard_entries = 1;
+    static constexpr std::size_t load_stripes = 1;
+};
+
+class load_trial {
+public:
+    using call = load_call;
+    using answer = load_said;
+    using model = loaded_model;
+
+    explicit load_trial(const load_setting& s) : setting_(s), cache_({.cache = {.max_entries = s.max_entries}}) {}
+
+    call draw(random_source& random, std::size_t) {
+        static constexpr std::array<load_verb, 8> drawn{load_verb::get,   load_verb::get,   load_verb::get,
+                                                        load_verb::put,   load_verb::erase, load_verb::peek,
+                                                        load_verb::erase, load_verb::clear};
+        load_verb what = drawn[random.below(setting_.clears ? 8 : 7)];
+        if (setting_.past_the_loads && what == load_verb::put) what = load_verb::get;
+        return {what, static_cast<int>(random.below(setting_.keys)), what == load_verb::put ? first_put + ++puts_ : 0};
+    }
+    answer perform(std::size_t, const call& c) {
+        switch (c.what) {
+        case load_verb::get:
+            try {
+                const auto got = cache_.get_or_load(c.key, [this](int) { return load(); });
+                if (got) c.got = *got;
+            } catch (const std::runtime_error&) {
+                c.got = 0;
+            }
+            return {c.got};
+        case load_verb::peek:
+            c.got = cache_.peek(c.key).value_or(0);
+            return {c.got};
+        case load_verb::put:
+            cache_.put(c.key, c.value);
+            return {};
+        case load_verb::clear:
+            cache_.clear();
+            return {};
+        default:
+            static_cast<void>(setting_.past_the_loads ? cache_.inner().erase(c.key) : cache_.erase(c.key));
+            return {};
+        }
+    }
+    [[nodiscard]] static model initial() { return {}; }
+    call last() const {
+        cache_.check_invariants();
+        return {load_verb::peek};
+    }
+
+private:
+    int load() {
+        const int number = ++loads_;
+        jitter();
+        if (number % 8 == 0) throw std::runtime_error("origin is down");
+        return number;
+    }
+
+    load_setting setting_;
+    int puts_ = 0;
+    std::atomic<int> loads_{0};
+    plateau::loading_cache<plateau::concurrent_lru_cache<int, int, jittered_loads>> cache_;
+};
+
+}  // namespace
+
+TEST_CASE("no order of calls brings back what was loaded before a change of its key", "[cache][linear]") {
+    INFO(random_source::repeat());
+    const history_check wanted{.room = "cache", .histories = 5'000};
+    check_histories<load_trial>(wanted, "loads of one key", load_setting{.clears = true});
+    check_histories<load_trial>(wanted, "loads of two keys", load_setting{.keys = 2, .max_entries = 1});
+}
+
+TEST_CASE("what is erased past the loads is seen to come back", "[cache][linear]") {
+    INFO(random_source::repeat());
+    const history_plan plan{"loads of one key, erased past them", 3, 6, 5'000};
+    const auto make = [](random_source&) { return std::make_unique<load_trial>(load_setting{.past_the_loads = true}); };
+    CHECK(run_histories<load_trial>(plan, make).refused != 0);
 }

@@ -12,11 +12,16 @@
 #include <plateau/cache/tagged_cache.hpp>
 #include <plateau/stop.hpp>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace plateau_test;
@@ -242,6 +247,46 @@ TEST_CASE("a stale value does not outlive its end, though its refresh hangs", "[
     passes(a_stale_value_does_not_outlive_its_end<shipped>);
 }
 
+TEST_CASE("an entry that came past the loads ends by its deadline", "[cache][unit]") {
+    const auto options = all_loads::options{.cache = {.max_entries = 10}};
+    all_loads saved(options), all(options), other(options);
+    saved->put(1, "old", {.time_to_live = 10s});
+    std::vector<std::byte> file;
+    static_cast<void>(saved->dump([&](std::span<const std::byte> part) {
+        file.insert(file.end(), part.begin(), part.end());
+        return true;
+    }));
+    std::size_t read = 0;
+    static_cast<void>(all->warm_up([&](std::span<std::byte> into) {
+        const std::size_t size = std::min(into.size(), file.size() - read);
+        std::copy_n(file.data() + read, size, into.data());
+        read += size;
+        return size;
+    }));
+    other->inner().put(1, "old", {.time_to_live = 10s});
+    for (all_loads* each : {&all, &other}) {
+        CHECK(*(*each)->get(1) == "old");
+        each->clock.advance(10s);
+        CHECK(*(*each)->get(1) == "1/1");
+    }
+}
+
+TEST_CASE("a window of any length for stale values is kept as it was said", "[cache][unit]") {
+    using plateau::detail::sight;
+    const plateau::time_point end(1h);
+    for (const plateau::duration window : {plateau::duration(24h), plateau::duration(24h * 30),
+                                           plateau::duration(24h * 365), plateau::duration(24h * 365 * 100)}) {
+        const plateau::detail::load_note note(end, window);
+        CHECK(note.at(end - 1ns) == sight::fresh);
+        CHECK(note.at(end) == sight::stale);
+        CHECK(note.at(end + window - 3s) == sight::stale);
+        CHECK(note.at(end + window) == sight::failing);
+    }
+    CHECK(plateau::detail::load_note(end, plateau::forever).at(end + 24h * 365 * 145) == sight::stale);
+    CHECK(plateau::detail::load_note((plateau::time_point::max)(), 1s).fresh_for(plateau::time_point(-1h)) ==
+          plateau::forever);
+}
+
 TEST_CASE("a failing origin is bridged by the old value until its end", "[cache][unit]") {
     passes(a_failing_origin_is_bridged_by_the_old_value<shipped>);
 }
@@ -314,6 +359,41 @@ TEST_CASE("the bounds of loads and of those who wait hold", "[cache][unit]") { p
 
 TEST_CASE("an absent key is remembered for its time", "[cache][unit]") {
     passes(an_absent_key_is_remembered_for_its_time<shipped>);
+}
+
+namespace {
+/// Runs something once when it is copied.
+struct acts_when_copied {
+    mutable std::function<void()>* act = nullptr;
+    int number = 0;
+    acts_when_copied(int n) : number(n) {}
+    acts_when_copied(const acts_when_copied& other) : number(other.number) {
+        if (other.act != nullptr) (*std::exchange(other.act, nullptr))();
+    }
+    acts_when_copied(acts_when_copied&&) noexcept = default;
+    acts_when_copied& operator=(acts_when_copied&&) = delete;
+    friend std::size_t owned_bytes(const acts_when_copied&) noexcept { return 0; }
+};
+}  // namespace
+
+TEST_CASE("an absence that a load found during a put is forgotten by the put", "[cache][unit]") {
+    plateau::manual_clock clock;
+    bool there = false;
+    plateau::loading_cache<plateau::concurrent_lru_cache<int, acts_when_copied, hand_loads>> all{
+        {.cache = {.max_entries = 10}, .absent_for = 1h}, clock, [&](int) -> std::optional<acts_when_copied> {
+            if (!there) return std::nullopt;
+            return acts_when_copied(9);
+        }};
+    load_reason meanwhile = load_reason::none;
+    std::function<void()> ask = [&] { meanwhile = all.get(1).reason(); };
+    acts_when_copied value(5);
+    value.act = &ask;
+    CHECK(all.put(1, value));
+    CHECK(meanwhile == load_reason::absent);
+    there = true;
+    static_cast<void>(all.inner().erase(1));  // as if it had been evicted
+    const auto got = all.get(1);
+    CHECK((got && got->number == 9));
 }
 
 TEST_CASE("absent keys push out no value, and are bounded themselves", "[cache][unit]") {
@@ -441,6 +521,18 @@ TEST_CASE("a load runs on the executor for those who may leave, and goes on with
     CHECK(*all->try_get(5) == "5/3");
 }
 
+TEST_CASE("a callback that finds no room to carry its result is counted as refused", "[cache][unit]") {
+    all_loads all({.max_loads = 1});
+    static_cast<void>(all->get(1));
+    load_answer first, second;
+    all->get_then(first.node, 1, all.later);
+    all->get_then(second.node, 1, all.later);
+    all.later.run_all();
+    CHECK(first.value() == "1/1");
+    CHECK(second.reason() == load_reason::waiters_full);
+    CHECK(all->stats().loads_refused == 1);
+}
+
 TEST_CASE("a load on an executor serves the threads that wait for it", "[cache][unit]") {
     all_loads all({}, true);
     text got;
@@ -452,6 +544,43 @@ TEST_CASE("a load on an executor serves the threads that wait for it", "[cache][
     while (!all.later.run_one()) std::this_thread::yield();
     waits.join();
     CHECK(got == "1/1");
+}
+
+TEST_CASE("a thread of the executor runs what waits behind its own work, in place of waiting for it", "[cache][unit]") {
+    passes(a_load_that_is_queued_is_run_by_the_thread_that_needs_it<shipped>);
+}
+
+namespace {
+/// Sees when it goes whether the cache has gone.
+struct outlived {
+    std::atomic<bool>* cache_ended;
+    std::atomic<int>* outlived_it;
+    outlived(std::atomic<bool>& ended, std::atomic<int>& count) noexcept : cache_ended(&ended), outlived_it(&count) {}
+    outlived(outlived&& from) noexcept
+        : cache_ended(std::exchange(from.cache_ended, nullptr)), outlived_it(from.outlived_it) {}
+    outlived& operator=(outlived&&) = delete;
+    ~outlived() {
+        if (cache_ended == nullptr) return;
+        for (int i = 0; i < 2'000 && !*cache_ended; ++i) std::this_thread::yield();
+        if (*cache_ended) ++*outlived_it;
+    }
+};
+}  // namespace
+
+TEST_CASE("a loader that was sent to the executor is gone before its cache is", "[cache][unit]") {
+    std::atomic<bool> ended{false};
+    std::atomic<int> late{0};
+    all_loads all({}, true);
+    const auto ask = [&all](int key, auto loader) {
+        static_cast<void>(all->get_or_load_for(key, std::move(loader), 0s));
+    };
+    ask(1, [here = outlived(ended, late)](int) { return text(); });
+    ask(2, [here = outlived(ended, late), more = std::array<char, 200>{}](int) { return text(more.size(), 'x'); });
+    std::thread runs([&] { all.later.run_all(); });
+    all.cache.reset();
+    ended = true;
+    runs.join();
+    CHECK(late == 0);
 }
 
 namespace {

@@ -27,6 +27,7 @@ struct keeps_what_is_late : explored_load {};
 
 struct has_no_end : hand_loads {};
 struct swallows_the_error : hand_loads {};
+struct waits_for_its_own_executor : hand_loads {};
 
 template <class Policies>
 using explored_core = detail::load_core<plateau::concurrent_lru_cache<int, plateau_test::boxed, Policies>>;
@@ -108,6 +109,9 @@ void hand_core<swallows_the_error>::fail(detail::load_target<text>& target, cons
     of(one).end(one, detail::flight_phase::failed, of(one).load_failures_);
 }
 
+template <>
+void hand_core<waits_for_its_own_executor>::run_instead(record&) noexcept {}
+
 TEST_CASE("defects of loads that are to run once are noticed", "[cache][seeded]") {
     expect_killed({"F8", "who begins a load does not look again", "cache: a key that several ask for is loaded once",
                    "is loaded once", [](shared_check& check) {
@@ -117,6 +121,10 @@ TEST_CASE("defects of loads that are to run once are noticed", "[cache][seeded]"
                    "no runnable thread", [](shared_check& check) {
                        explore_into(check, "seeded: circle", load_scenes::circle_of_two<sees_no_circle>);
                    }});
+    expect_killed({"F9", "a thread of the executor waits for what is queued behind its own work",
+                   "cache: a thread of the executor runs what waits behind its own work, in place of waiting for it",
+                   "queued behind it",
+                   a_load_that_is_queued_is_run_by_the_thread_that_needs_it<waits_for_its_own_executor>});
 }
 
 TEST_CASE("defects of changes during a load are noticed", "[cache][seeded]") {

@@ -4,6 +4,7 @@
 #include <plateau/cache/options.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
+#include <plateau/fwd.hpp>
 
 #include <type_traits>
 #include <utility>
@@ -17,6 +18,12 @@ template <class Policies, class Note>
 struct noted : Policies {
     struct note : Note, Policies::note {};
 };
+
+/// Whether loads stand in front of this cache: no layer stands on it then.
+template <class C>
+inline constexpr bool loads_already = false;
+template <class C>
+inline constexpr bool loads_already<loading_cache<C>> = true;
 
 /// What a layer may ask of the cache that it stands on, and nobody else may: entries with their notes, and changes that
 /// depend on them. A cache that has an engine is asked there; a layer answers by members of its own, `layer_look`,

@@ -177,6 +177,9 @@ public:
         return timed_.load(std::memory_order_relaxed) ? now() : (time_point::min)();
     }
 
+    /// From here on an entry may have a deadline that did not come through here.
+    void expect_deadlines() noexcept { timed_.store(true, std::memory_order_relaxed); }
+
     // ---- look up
 
     /// What is there now. A value goes to `out`, unless it is only for want of better, and not `settling`.
@@ -196,7 +199,9 @@ public:
         held_verb wait(*this);
         if (start(key, seen, from, how, stop.stop_requested(), out, wait.on)) return;
         if (!how.waits) return settle(key, out);
-        if (record* const at = wait.on.target(); at->at() == flight_phase::loading) {
+        record* const at = wait.on.target();
+        if (at->at() == flight_phase::loading && where_ && where_->runs_here()) run_instead(*at);
+        if (at->at() == flight_phase::loading) {
             const typename table_type::sleeper circle(table_, *at);
             if (circle.closes_circle()) {
                 out = load_reason::recursive;
@@ -246,20 +251,25 @@ public:
     put_result put(Q&& key, U&& value, put_options_type how) {
         const key_for<std::remove_cvref_t<Q>> query(key);
         const std::uint64_t hash = hash_of(query.view());
-        if (absent_) {
-            table_.revoke(hash);
-            absent_->erase(query.view());
-        }
         const lifetime life = lifetime_of(how.time_to_live, std::nullopt, std::nullopt);
         how.time_to_live = life.hard;
-        const auto marks = [&]() noexcept {
-            table_.revoke_if_any(hash);
-            return true;
+        const auto store = [&](auto&& as) {
+            const auto marks = [&]() noexcept {
+                table_.revoke_if_any(hash);
+                return true;
+            };
+            if constexpr (has_far)
+                return layer_access::put_through(inner_, std::forward<decltype(as)>(as), std::forward<U>(value), how,
+                                                 life.note, life.fresh, marks);
+            else
+                return layer_access::put(inner_, std::forward<decltype(as)>(as), std::forward<U>(value), how, life.note,
+                                         marks);
         };
-        if constexpr (has_far)
-            return layer_access::put_through(inner_, std::forward<Q>(key), std::forward<U>(value), how, life.note,
-                                             life.fresh, marks);
-        else return layer_access::put(inner_, std::forward<Q>(key), std::forward<U>(value), how, life.note, marks);
+        if (!absent_) return store(std::forward<Q>(key));
+        // After the loads were marked: what one of them found absent until then is here already, or never comes.
+        const put_result kept = store(std::as_const(key));
+        if (kept) absent_->erase(query.view());
+        return kept;
     }
     /// The loads are marked ahead of the change and after it, as `revocation` says.
     template <class Q>
@@ -455,7 +465,7 @@ private:
             else settle(key, out);
             return true;
         }
-        const auto entered = enter(key, query.view());
+        const auto entered = enter(key, query.view(), place);
         if (entered.at == nullptr) {
             out = entered.why;
             if (entered.why == load_reason::waiters_full) settle(key, out);
@@ -471,7 +481,7 @@ private:
     void revalidate(const Q& key, const View& view, const source& from, load_manner how, result_type& out) {
         const load_place place = place_of_refresh(from, how);
         if (place == load_place::nowhere) return;
-        const auto entered = enter(key, view);
+        const auto entered = enter(key, view, place);
         if (entered.at == nullptr) return;
         held_verb wait(*this);
         wait.on = verb(*this, *entered.at, !entered.leads);
@@ -482,12 +492,13 @@ private:
     }
 
     template <class Q, class View>
-    [[nodiscard]] typename table_type::entrance enter(const Q& key, const View& view) {
+    [[nodiscard]] typename table_type::entrance enter(const Q& key, const View& view, load_place place) {
         const time_point moment = now();
         const time_point overdue =
             options_.load_timeout == forever ? (time_point::max)() : saturating_add(moment, options_.load_timeout);
-        return table_.join_or_begin(hash_of(view), view, equal_, moment, overdue,
-                                    [&](K* place) { std::construct_at(place, key); });
+        const flight_turn turn = place == load_place::there ? flight_turn::coming : flight_turn::beginner;
+        return table_.join_or_begin(hash_of(view), view, equal_, moment, overdue, turn,
+                                    [&](K* at) { std::construct_at(at, key); });
     }
     [[nodiscard]] load_place place_of(const source& from, load_manner how) const noexcept {
         if (!from.blocks()) return load_place::here;
@@ -512,7 +523,9 @@ private:
         if constexpr (requires { inner_.stamp(); }) one.stamp = inner_.stamp();
         if (place == load_place::here) return run(one, from);
         if (auto why = caught([&] { from.pack(one); })) return fail(one, why);
-        one.queued.store(true, std::memory_order_release);
+        table_.hold(one);  // the executor's
+        one.queued.store(true, std::memory_order_relaxed);
+        one.turn.store(flight_turn::anyone, std::memory_order_release);
         where_->post(work(&run_job, one));
     }
     /// Effects: a fresh value that is in the cache goes to the load's record.
@@ -532,8 +545,15 @@ private:
     }
     static void run_job(work_link& link) noexcept {
         record& one = static_cast<record&>(link);
+        load_core& self = of(one);
         one.queued.store(false, std::memory_order_release);
-        one.job(one);
+        if (table_type::take_turn(one)) one.job(one);
+        self.table_.release(one);
+    }
+    /// A thread of the executor is about to wait for what may stand there behind its own work.
+    void run_instead(record& one) noexcept {
+        table_type::await_turn(one);
+        if (table_type::take_turn(one)) one.job(one);
     }
 
     // ---- end
@@ -616,7 +636,8 @@ private:
     [[nodiscard]] bool bring_from_far([[maybe_unused]] record& one, [[maybe_unused]] load_ticket<V>& ticket) {
         if constexpr (has_far) {
             auto found = layer_access::far_get(inner_, std::as_const(one.key), one.overdue_at);
-            if (!found) return false;
+            // Written meanwhile, it may be what a change has yet to take out of the tier.
+            if (!found || !found->asked.unwritten()) return false;
             ticket.release();
             std::construct_at(std::addressof(one.value), std::move(found->value));
             const lifetime life = lifetime_of(nearer(found->time_to_live), std::nullopt, std::nullopt);

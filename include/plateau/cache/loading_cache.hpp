@@ -25,10 +25,15 @@
 
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
+/// For one thread, under whatever layers.
 template <class C>
 inline constexpr bool is_sole_cache = false;
 template <class K, class V, class P>
 inline constexpr bool is_sole_cache<lru_cache<K, V, P>> = true;
+template <class C>
+inline constexpr bool is_sole_cache<tagged_cache<C>> = is_sole_cache<C>;
+template <class C, class Tier>
+inline constexpr bool is_sole_cache<tiered_cache<C, Tier>> = is_sole_cache<C>;
 }
 
 /// A cache that loads what it misses, once for all who ask.
@@ -71,6 +76,10 @@ inline constexpr bool is_sole_cache<lru_cache<K, V, P>> = true;
 /// End          nobody is in a call. Blocks until the loads end that run elsewhere, and the tickets that are out.
 template <class C>
 class loading_cache {
+    static_assert(
+        !detail::loads_already<C>,
+        "plateau: a loading_cache is the layer in front of all others, once: loading_cache<tagged_cache<C>>, not "
+        "tagged_cache<loading_cache<C>>");
     static_assert(!detail::is_sole_cache<C>,
                   "plateau: loads are shared by threads: loading_cache stands on concurrent_cache or "
                   "concurrent_lru_cache, not on lru_cache");
@@ -215,7 +224,10 @@ public:
 
     // ---- read out
 
-    [[nodiscard]] inner_type& inner() noexcept PLATEAU_LIFETIMEBOUND { return core_.inner(); }
+    [[nodiscard]] inner_type& inner() noexcept PLATEAU_LIFETIMEBOUND {
+        core_.expect_deadlines();
+        return core_.inner();
+    }
     [[nodiscard]] const inner_type& inner() const noexcept PLATEAU_LIFETIMEBOUND { return core_.inner(); }
     [[nodiscard]] std::size_t size() const noexcept { return core_.inner().size(); }
     [[nodiscard]] auto stats() const noexcept { return core_.stats(); }
@@ -226,6 +238,7 @@ public:
     }
     template <dump_source Source>
     warm_up_result warm_up(Source&& from, const warm_up_options& how = {}) {
+        core_.expect_deadlines();
         return core_.inner().warm_up(from, how);
     }
     [[nodiscard]] std::size_t memory_ceiling() const noexcept { return core_.memory_ceiling(); }

@@ -26,6 +26,10 @@ namespace detail {
 /// How far a load is. `overdue`: it goes on, but nobody waits for it any more.
 enum class flight_phase : unsigned { loading, overdue, value, absent, failed };
 
+/// Whose it is to call the loader: of whoever has begun the load, or of whoever first takes it from an executor.
+/// `coming`: it is about to be posted there.
+enum class flight_turn : unsigned char { beginner, coming, anyone };
+
 /// One load and what it brings, until everybody who waited for it has taken a copy.
 ///
 /// Owners   phase: written under the mutex of `waiters`; from value or failed on, nobody writes `value` and `error`
@@ -47,16 +51,17 @@ struct flight : load_target<V>, work_link {
 
     wait_list<Sync> waiters;
     atomic<unsigned> phase{0};
-    atomic<std::uint32_t> references{0};  // the load, each who waits, and whoever looks at it meanwhile
-    atomic<const void*> runner{nullptr};  // the thread whose loader is running; its own
-    atomic<bool> revoked{false};          // what it brings is not stored; set under the mutex of its stripe
-    atomic<bool> queued{false};           // in an executor, and not begun
-    bool linked = false;                  // found by its key; under the mutex of its stripe
-    bool dropped = false;                 // its ticket went while the loader was running; the runner's
-    bool has_key = false;                 // false: it carries a result to one who asked
-    bool stale = false;                   // of a result that is carried
-    flight* next = nullptr;               // in its stripe, or among the free; under that mutex
-    flight* waits_for = nullptr;          // what its runner sleeps for; under the table's mutex for that
+    atomic<std::uint32_t> references{0};              // the load, each who waits, and whoever looks at it meanwhile
+    atomic<const void*> runner{nullptr};              // the thread whose loader is running; its own
+    atomic<bool> revoked{false};                      // what it brings is not stored; set under the mutex of its stripe
+    atomic<flight_turn> turn{flight_turn::beginner};  // of the loader's call
+    atomic<bool> queued{false};                       // in an executor, which has a reference
+    bool linked = false;                              // found by its key; under the mutex of its stripe
+    bool dropped = false;                             // its ticket went while the loader was running; the runner's
+    bool has_key = false;                             // false: it carries a result to one who asked
+    bool stale = false;                               // of a result that is carried
+    flight* next = nullptr;                           // in its stripe, or among the free; under that mutex
+    flight* waits_for = nullptr;                      // what its runner sleeps for; under the table's mutex for that
     std::uint64_t hash = 0;
     std::uint64_t stamp = 0;  // of the cache below when the load began, where that has such
     time_point begun{};
@@ -160,10 +165,10 @@ public:
     }
 
     /// The same, and where there is none it is begun: with two references, the load's and the caller's.
-    /// `make(K*)` makes the key in its place.
+    /// `make(K*)` makes the key in its place; `turn` is who will call the loader.
     template <class Key, class Equal, class Make>
     [[nodiscard]] entrance join_or_begin(std::uint64_t hash, const Key& key, const Equal& equal, time_point now,
-                                         time_point overdue_at, Make make) {
+                                         time_point overdue_at, flight_turn turn, Make make) {
         entrance seen = join(hash, key, equal, now);
         if (seen.decided()) return seen;
         record* const fresh = take();
@@ -174,6 +179,7 @@ public:
         fresh->hash = hash;
         fresh->begun = now;
         fresh->overdue_at = overdue_at;
+        fresh->turn.store(turn, std::memory_order_relaxed);  // published with the record
         record* late = nullptr;
         {
             const guard hold(stripe_of(hash).lock);
@@ -192,6 +198,7 @@ public:
     [[nodiscard]] record* take_carrier() noexcept {
         record* const fresh = take();
         if (fresh != nullptr) fresh->references.store(1, std::memory_order_release);
+        else static_cast<void>(refuse());
         return fresh;
     }
     /// Before the carrier is waited for. Expects: its value, if it has one, is in its place.
@@ -292,6 +299,20 @@ public:
         return one.references.load(std::memory_order_acquire) == 1;
     }
 
+    // ---- loads that an executor runs
+
+    /// Returns: whether the caller is the one to run it.
+    [[nodiscard]] static bool take_turn(record& one) noexcept {
+        flight_turn seen = flight_turn::anyone;
+        return one.turn.compare_exchange_strong(seen, flight_turn::beginner, std::memory_order_acquire,
+                                                std::memory_order_relaxed);
+    }
+    /// Waits while it is `coming`, which takes its beginner no more than a look-up.
+    static void await_turn(const record& one) noexcept {
+        while (one.turn.load(std::memory_order_acquire) == flight_turn::coming && one.at() == flight_phase::loading)
+            sync::yield();
+    }
+
     // ---- threads that run loads
 
     static void run_here(record& one) noexcept { one.runner.store(sync::thread_id(), std::memory_order_relaxed); }
@@ -347,7 +368,7 @@ public:
         }
         until_idle.sleep();
     }
-    /// Whether a load waits in an executor for its turn.
+    /// Whether a load is in an executor.
     [[nodiscard]] bool any_queued() const noexcept {
         for (std::size_t i = 0; i < capacity_; ++i)
             if (records_[i].queued.load(std::memory_order_acquire)) return true;
@@ -509,6 +530,7 @@ private:
         one.stale = false;
         one.phase.store(0, std::memory_order_relaxed);  // handed on under the mutex below
         one.revoked.store(false, std::memory_order_relaxed);
+        one.turn.store(flight_turn::beginner, std::memory_order_relaxed);
         one.overdue_at = (time_point::max)();
         typename sync::parker* leaver = nullptr;
         {

@@ -100,6 +100,10 @@ struct tagged_policies : noted<Policies, tag_note> {
 /// Threads     as `C`; `invalidate_tag` from any thread even where `C` is for one.
 template <class C>
 class tagged_cache {
+    static_assert(
+        !detail::loads_already<C>,
+        "plateau: a loading_cache is the layer in front of all others, once: loading_cache<tagged_cache<C>>, not "
+        "tagged_cache<loading_cache<C>>");
     static_assert(std::is_same_v<typename C::policies::judge, no_judge>,
                   "plateau: this cache has a judge already: tags are one layer of a cache, once");
     using own_policies = detail::tagged_policies<typename C::policies>;

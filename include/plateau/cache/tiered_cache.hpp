@@ -179,6 +179,11 @@ using as_object = std::conditional_t<std::is_same_v<std::remove_cvref_t<Argument
 /// Throws: what `C` throws, and copying K and V; nothing that the tier throws.
 template <class C, class Tier>
 class tiered_cache {
+    static_assert(
+        !detail::loads_already<C>,
+        "plateau: a loading_cache is the layer in front of all others, once: loading_cache<tiered_cache<C, Tier>>, not "
+        "tiered_cache<loading_cache<C>>");
+
 public:
     using key_type = typename C::key_type;
     using mapped_type = typename C::mapped_type;
