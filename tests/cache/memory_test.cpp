@@ -167,6 +167,22 @@ TEMPLATE_TEST_CASE(
     CHECK(tally.live_bytes < 20'000);
 }
 
+TEST_CASE("a ceiling after a lowered bound has room for the deadlines of the slots that were left behind",
+          "[cache][alloc]") {
+    // The first deadline takes twelve bytes for every slot of the slab, the empty ones too.
+    allocation_tally tally;
+    plateau::manual_clock clock;
+    plateau::lru_cache<int, int, counted_policies> cache{
+        {.max_entries = 20'000}, clock, counting_allocator<std::byte>{tally}};
+    for (int i = 0; i < 20'000; ++i) cache.put(i, i);
+    cache.set_max_entries(2'000);
+    const std::size_t ceiling = cache.memory_ceiling();
+    cache.put(0, 0, {.time_to_live = std::chrono::seconds(1)});
+    CHECK(static_cast<std::size_t>(tally.peak_bytes) <= ceiling);
+    CHECK(static_cast<std::size_t>(tally.live_bytes) <= ceiling);
+    CHECK(cache.memory_ceiling() == ceiling);
+}
+
 TEST_CASE("what is pinned beyond a lowered bound stands in the ceiling until it is let go", "[cache][alloc]") {
     allocation_tally tally;
     plateau::manual_clock clock;

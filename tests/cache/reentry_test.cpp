@@ -178,6 +178,32 @@ TEST_CASE("a listener finds the cache sound however many entries leave together"
     function = nullptr;
 }
 
+TEST_CASE("a bound that is set while another is being set holds for every shard", "[cache][unit]") {
+    // The call that came first went on to give the shards behind their parts of its own bound.
+    struct telling_shards : eight_shards {
+        using pins = plateau::none;
+        using listener = told<int, int>;
+    };
+    using cache_type = plateau::concurrent_cache<int, int, telling_shards>;
+    cache_type* self = nullptr;
+    bool lowered = false;
+    told_function function = [&](const int&, int&&, removal_cause) {
+        if (!std::exchange(lowered, true)) self->set_max_entries(8);
+    };
+    cache_type cache{{.max_entries = 800}, told<int, int>{&function}};
+    self = &cache;
+    const auto fill = [&] {
+        for (int i = 0; i < 1'000; ++i) cache.put(i, i);
+    };
+    lowered = true;
+    fill();
+    lowered = false;
+    cache.set_max_entries(400);
+    fill();
+    CHECK(cache.size() == 8);
+    function = nullptr;
+}
+
 TEST_CASE("a listener that puts what was evicted ends: past the outbox its puts are refused", "[cache][unit]") {
     telling_cache* self = nullptr;
     int calls = 0;

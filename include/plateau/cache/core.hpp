@@ -922,7 +922,7 @@ private:
     /// Without a byte bound: only what bounds the bytes of one entry bounds those of all.
     [[nodiscard]] std::size_t ceiling_by_entries() const noexcept {
         const std::size_t most = slab_type::bytes_for(slot_limit_ + Policies::outbox_slots, bytes_a_slot());
-        const std::size_t slots = larger(most, slab_.bytes());
+        const std::size_t slots = larger(most, slab_.bytes_with(bytes_a_slot()));
         const std::size_t outgrown = index_type::bytes_for(slot_limit_ / 2 + 1);
         const std::size_t structure = saturating_add(slots, outgrown);  // a growing index stands beside the old one
         if constexpr (owns_nothing) return structure;

@@ -104,6 +104,7 @@ public:
           charge_(copied_part<charge_type>(parts...)),
           clock_(std::in_place, std::forward<Parts>(parts)...),
           weighs_(needs_weights(options)),
+          max_entries_(options.max_entries),
           bytes_(options.max_bytes, charge_),
           pinned_(pinned_bound(options), charge_) {
         static_assert((is_one_of<Parts, hash_type, equal_type, weigher_type, listener_type, allocator_type, judge_type,
@@ -320,8 +321,12 @@ public:
                 session in(shard);
                 // The first shard decides, under its lock: two calls that would each leave the other's bound find one
                 // gone.
-                if (i == 0) require_option(max_entries != unlimited || in->bounds().all_bytes != unlimited, no_bound);
-                evicted += in->set_max_entries(share(max_entries, shard_count_, i++));
+                if (i == 0) {
+                    require_option(max_entries != unlimited || in->bounds().all_bytes != unlimited, no_bound);
+                    max_entries_.store(max_entries, std::memory_order_relaxed);
+                }
+                const std::size_t latest = max_entries_.load(std::memory_order_relaxed);
+                evicted += in->set_max_entries(share(latest, shard_count_, i++));
             }
             release_if_empty(shard);
         });
@@ -969,6 +974,7 @@ private:
     PLATEAU_NO_UNIQUE_ADDRESS charge_type charge_;
     shared_part<clock_type> clock_;
     typename Policies::sync::template atomic<bool> weighs_;
+    typename Policies::sync::template atomic<std::size_t> max_entries_;  // the latest, for calls that meet
     pool_type bytes_;   // the byte bound; where shards share it or an outer budget is charged, what is taken of it
     pool_type pinned_;  // the same of what is pinned
     mutable typename Policies::sync::template atomic<std::size_t> visitors_{0};

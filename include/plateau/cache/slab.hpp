@@ -207,11 +207,10 @@ public:
 
     [[nodiscard]] std::size_t used() const noexcept { return used_; }
     /// Bytes of pages in which no entry stands. The tables are not among them: they stay while one page does.
-    [[nodiscard]] std::size_t idle_bytes() const noexcept {
-        const std::size_t slot = sizeof(Node) + (has_timers_ ? sizeof(std::uint32_t) + sizeof(timer_links) : 0) +
-                                 (has_fixed_deadlines_ ? sizeof(std::uint32_t) : 0) +
-                                 (has_weights_ ? sizeof(std::uint32_t) : 0) + (HasPins ? sizeof(std::uint32_t) : 0);
-        return bytes_ - table_bytes() - used_ * slot;
+    [[nodiscard]] std::size_t idle_bytes() const noexcept { return bytes_ - table_bytes() - used_ * slot_bytes_now(); }
+    /// What the pages of today come to, tables included, once a slot takes `bytes_a_slot`.
+    [[nodiscard]] std::size_t bytes_with(std::size_t bytes_a_slot) const noexcept {
+        return (bytes_ - table_bytes()) / slot_bytes_now() * bytes_a_slot + table_bytes();
     }
     [[nodiscard]] std::size_t table_bytes() const noexcept {
         return table_size_ * (sizeof(page) + sizeof(std::uintptr_t));
@@ -279,6 +278,13 @@ private:
         std::uint32_t previous;    ///< in the list of open pages, oldest first
         std::uint32_t next;        ///< also links the numbers of pages that were given back
     };
+
+    /// Bytes of one slot with the columns that there are.
+    [[nodiscard]] std::size_t slot_bytes_now() const noexcept {
+        return sizeof(Node) + (has_timers_ ? sizeof(std::uint32_t) + sizeof(timer_links) : 0) +
+               (has_fixed_deadlines_ ? sizeof(std::uint32_t) : 0) + (has_weights_ ? sizeof(std::uint32_t) : 0) +
+               (HasPins ? sizeof(std::uint32_t) : 0);
+    }
 
     [[nodiscard]] std::uint32_t take_from_page(std::size_t limit) {
         if (first_open_ == nil && !open_page(limit)) return nil;
