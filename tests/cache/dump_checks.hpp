@@ -341,6 +341,29 @@ void what_strings_take_is_within_the_bound(shared_check& check) {
     check.expect(most > bound - 200, "and as much as that");
 }
 
+/// Beside what is kept: an entry as it was read, and as it is made of it.
+inline void a_warm_up_takes_three_times_the_bound_at_most(shared_check& check) {
+    constexpr std::size_t bound = 100'000;
+    plateau::warm_up_options options = at_test_epoch();
+    options.max_entry_bytes = bound;
+    for (std::size_t size = 1'000; size <= bound - 100; size += 1'733) {
+        forged_file<int, std::vector<char>> file;
+        file.entry(1, std::vector<char>(size)).end();
+        const std::int64_t before = new_totals().live_bytes;
+        std::int64_t most = before;
+        auto source = reads<file_reader>(file.bytes());
+        source.most_held = &most;
+        plateau::detail::warm_up_run<int, std::vector<char>, file_reader> run(source, options, bound);
+        const auto result = run.run([&](int&&, std::vector<char>&&, plateau::duration) {
+            most = std::max(most, new_totals().live_bytes);
+            return false;
+        });
+        check.expect(static_cast<bool>(result), "the file is read to its end");
+        check.expect(most - before >= static_cast<std::int64_t>(2 * size), "both forms of the entry were seen");
+        check.expect(most - before <= static_cast<std::int64_t>(3 * bound), "three times the bound at most");
+    }
+}
+
 /// Of the three trees in the file, one is as deep as may be, one a level deeper, and one as deep as the stack is not.
 template <class Defect = void>
 void a_value_that_is_nested_too_deep_is_not_read(shared_check& check) {

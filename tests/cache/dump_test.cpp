@@ -235,6 +235,10 @@ TEST_CASE("what strings take is within the bound of an entry, whatever their len
     passes([](shared_check& check) { what_strings_take_is_within_the_bound(check); });
 }
 
+TEST_CASE("a warm-up takes three times the bound of an entry at most, beside what it stores", "[cache][alloc]") {
+    passes([](shared_check& check) { a_warm_up_takes_three_times_the_bound_at_most(check); });
+}
+
 TEST_CASE("a value that is nested too deep is not read, however deep it is", "[cache][unit]") {
     passes([](shared_check& check) { a_value_that_is_nested_too_deep_is_not_read(check); });
 }

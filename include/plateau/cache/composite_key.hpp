@@ -70,7 +70,7 @@ template <class T>
 /// Throws      std::bad_alloc, beyond `inline_bytes`; of numbers alone, few enough to fit, nothing.
 class composite_key {
     template <class T>
-    static constexpr bool is_part = detail::string_like<T> || detail::key_number<T>;
+    static constexpr bool is_part = (detail::string_like<T> && !std::is_null_pointer_v<T>) || detail::key_number<T>;
     template <class... Parts>
     static constexpr bool always_fits = (detail::key_number<Parts> && ...) &&
                                         sizeof...(Parts) * detail::key_integer::most_bytes

@@ -34,6 +34,10 @@ template <class K, class V, class Policies, class Access>
 class cache_engine {
     static_assert(std::is_object_v<K> && std::is_object_v<V> && !std::is_const_v<K> && !std::is_const_v<V>,
                   "plateau: a cache key and a cache value are plain object types");
+    static_assert(
+        std::is_base_of_v<cache_policies, Policies>,
+        "plateau: the third argument of a cache is its policies, which derive from plateau::cache_policies: a "
+        "hash, an order or a weigher of yours is named in them");
     static_assert(!arena_bound_v<K> || arena_bound_v<typename Policies::allocator>,
                   "plateau: this cache key may point into memory that ends with a request (a pointer, "
                   "view, span, reference or arena type); store an owning copy, or unowned<T>");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // expect FLAG_AS_PART: a part of a composite key is a text, an integer or an enumeration
+// expect NULL_AS_PART: a part of a composite key is a text, an integer or an enumeration
 // expect READ_UNASKED: deleted
 // expect REFUSAL_AS_TEXT: convert|conversion
 // expect HIDDEN_POINTER: how this key or value is dumped is unknown
@@ -35,6 +36,8 @@ int main() {
     plateau::lru_cache<int, int> cache{{.max_entries = 1}};
 #if defined(FLAG_AS_PART)
     const plateau::composite_key flag{"tenant", true};
+#elif defined(NULL_AS_PART)
+    const plateau::composite_key null{"tenant", nullptr};
 #elif defined(READ_UNASKED)
     const std::string_view text = *plateau::route_key("/", "page=1", {"page"});
 #elif defined(REFUSAL_AS_TEXT)

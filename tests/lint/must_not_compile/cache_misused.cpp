@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Mistakes at the edge of a cache.
 // expect MOVED: deleted (function|constructor)
-// expect COPIED: deleted (function|constructor)
+// expect COPIED: deleted (copy )?(function|constructor)
 // expect CLOCK: clock.*(lvalue|reference|outlive|temporary)
 // expect STRANGER: this part is none of the types that the cache's policies name
 // expect UNWEIGHED: what this type owns on the heap is unknown
+// expect HASH_AS_POLICIES: the third argument of a cache is its policies
 // expect LISTENER: a cache listener is callable with .* and is noexcept
 // expect VISITOR: f is noexcept
 // expect IGNORED: nodiscard
@@ -39,6 +40,8 @@ int main() {
 #elif defined(UNWEIGHED)
     plateau::lru_cache<int, std::shared_ptr<int>> other{{.max_entries = 1}};
     if (!other.put(1, nullptr)) return 1;
+#elif defined(HASH_AS_POLICIES)
+    plateau::lru_cache<std::string, int, plateau::keyed_fold_hash> other{{.max_entries = 1}};
 #elif defined(LISTENER)
     plateau::lru_cache<int, int, throwing_listener> other{{.max_entries = 1}};
 #elif defined(VISITOR)
