@@ -23,6 +23,10 @@ TEST_CASE("a key that several ask for is loaded once", "[cache][explore]") {
     explore_all_modes(room, large("load: two find it stale"), one_refresh_for_all<shipped>);
 }
 
+TEST_CASE("a load in the executor is run once, by it or by who needs it", "[cache][explore]") {
+    explore_all_modes(room, {.name = "load: queued", .preemptions = 2, .stale = 0}, one_runs_what_is_queued<shipped>);
+}
+
 TEST_CASE("what was loaded before a change of its key does not come back after it", "[cache][explore]") {
     explore_all_modes(room, large("load: erase"), change_meets_load<shipped, change::erase>);
     explore_all_modes(room, large("load: clear"), change_meets_load<shipped, change::clear>);

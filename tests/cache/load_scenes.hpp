@@ -9,6 +9,7 @@
 #include <plateau/cache/concurrent_lru_cache.hpp>
 #include <plateau/cache/loading_cache.hpp>
 #include <plateau/clock.hpp>
+#include <plateau/executor.hpp>
 #include <plateau/stop.hpp>
 #include <plateau/waiter.hpp>
 
@@ -112,6 +113,42 @@ void one_load_for_all(scene& s) {
         });
     s.run();
     s.check(from.loads == 1, "a key that is asked for meanwhile is loaded once");
+    s.check(all.at(1) == 1, "what was loaded is kept");
+    all.check_idle(s);
+}
+
+/// Has room for one piece of work, which is run when it is told to.
+struct explored_executor {
+    explored_atomic<int> posted{0};
+    std::optional<plateau::work> what;
+    void post(plateau::work next) {
+        what = next;
+        posted.store(1);
+    }
+    void run() {
+        if (posted.exchange(0) == 1) (*what)();
+    }
+};
+
+/// A load is on its way to the executor while another comes who has no deadline, and the executor runs.
+template <class Policies>
+void one_runs_what_is_queued(scene& s) {
+    explored_executor later;
+    setting<Policies> all(small<Policies>());
+    all.cache = std::make_unique<cache_of<Policies>>(small<Policies>(), all.clock, later);
+    origin from;
+    s.thread("sends", [&] {
+        const auto got = all->get_or_load_until(1, from.loader(), time_point(1s));
+        explore_check(got && got->number() == 1, "who sends a load to the executor gets the value");
+    });
+    s.thread("needs", [&] {
+        const auto got = all->get_or_load(1, from.loader());
+        explore_check(got && got->number() == 1, "who has no deadline gets the value");
+    });
+    s.thread("runs", [&] { later.run(); });
+    s.run();
+    later.run();
+    s.check(from.loads == 1, "a load in the executor is run once, by whoever comes first");
     s.check(all.at(1) == 1, "what was loaded is kept");
     all.check_idle(s);
 }

@@ -550,6 +550,22 @@ TEST_CASE("a thread of the executor runs what waits behind its own work, in plac
     passes(a_load_that_is_queued_is_run_by_the_thread_that_needs_it<shipped>);
 }
 
+TEST_CASE("a load that has yet to begin in the executor is run by who has no deadline", "[cache][unit]") {
+    all_loads all({}, true);
+    load_answer first;
+    all->get_then(first.node, 1);
+    CHECK(all->get_for(1, 0s).reason() == load_reason::timed_out);
+    CHECK(*all->get(1) == "1/1");
+    CHECK(first.value() == "1/1");
+    CHECK(all->stats().loading == 0);
+    CHECK(all->erase(1));
+    CHECK(all.later.queued() == 1);
+    CHECK(*all->get(1) == "1/2");
+    all.later.run_all();
+    CHECK(all.origin_loads == 2);
+    all->check_invariants();
+}
+
 namespace {
 /// Sees when it goes whether the cache has gone.
 struct outlived {

@@ -200,7 +200,7 @@ public:
         if (start(key, seen, from, how, stop.stop_requested(), out, wait.on)) return;
         if (!how.waits) return settle(key, out);
         record* const at = wait.on.target();
-        if (at->at() == flight_phase::loading && where_ && where_->runs_here()) run_instead(*at);
+        if (at->at() == flight_phase::loading && where_ && (!how.may_leave || where_->runs_here())) run_instead(*at);
         if (at->at() == flight_phase::loading) {
             const typename table_type::sleeper circle(table_, *at);
             if (circle.closes_circle()) {
@@ -550,7 +550,8 @@ private:
         if (table_type::take_turn(one)) one.job(one);
         self.table_.release(one);
     }
-    /// A thread of the executor is about to wait for what may stand there behind its own work.
+    /// A thread is about to wait for what may stand in the executor behind its own work, or behind work that waits for
+    /// this thread.
     void run_instead(record& one) noexcept {
         table_type::await_turn(one);
         if (table_type::take_turn(one)) one.job(one);

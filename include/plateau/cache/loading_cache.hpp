@@ -58,7 +58,9 @@ inline constexpr bool is_sole_cache<tiered_cache<C, Tier>> = is_sole_cache<C>;
 ///              callback and a coroutine have it run on the executor, if the cache was given one, and wait; but a
 ///              thread of that executor runs it itself, so that a pool does not wait for itself. Then a loader that
 ///              came with the call is moved there, and may outlive the call: it owns what it captures. Without an
-///              executor the duration bounds only the wait for the load of another.
+///              executor the duration bounds only the wait for the load of another. A load that has yet to begin in
+///              the executor is run by whoever comes to wait for it without a deadline or a token, or on a thread of
+///              that executor.
 /// Refusals     `load_result` says why. `recursive`: a loader asked for its own key, or would wait in a circle of
 ///              threads; a coroutine that has been suspended since is not seen: it waits until `load_timeout`.
 /// Bounds       `max_loads` records, `max_waiters` who wait, `max_absent_bytes` for absent keys. A result on its way to
