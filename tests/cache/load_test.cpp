@@ -396,6 +396,18 @@ TEST_CASE("an absence that a load found during a put is forgotten by the put", "
     CHECK((got && got->number == 9));
 }
 
+TEST_CASE("a value that the cache has no room for ends an absence too", "[cache][unit]") {
+    bool there = false;
+    plateau::loading_cache<plateau::concurrent_lru_cache<int, text>> all{
+        {.cache = {.max_entries = 10, .max_entry_bytes = 1'000}, .absent_for = 1h},
+        [&](int) { return there ? std::optional<text>("from the origin") : std::nullopt; }};
+    CHECK(all.get(1).reason() == load_reason::absent);
+    there = true;
+    CHECK(all.get(1).reason() == load_reason::absent);
+    CHECK(all.put(1, text(10'000, 'x')).reason() == plateau::cache_reason::too_large);
+    CHECK(all.get(1));
+}
+
 TEST_CASE("absent keys push out no value, and are bounded themselves", "[cache][unit]") {
     all_loads all({.cache = {.max_entries = 10}, .absent_for = 1h, .max_absent_bytes = 4'096});
     for (int key = 0; key < 10; ++key) static_cast<void>(all->get(key));

@@ -268,7 +268,7 @@ public:
         if (!absent_) return store(std::forward<Q>(key));
         // After the loads were marked: what one of them found absent until then is here already, or never comes.
         const put_result kept = store(std::as_const(key));
-        if (kept) absent_->erase(query.view());
+        absent_->erase(query.view());  // also where it was not kept: there is such a value
         return kept;
     }
     /// The loads are marked ahead of the change and after it, as `revocation` says.
