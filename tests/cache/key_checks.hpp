@@ -194,6 +194,10 @@ template <class Key>
 void a_route_key_says_what_the_request_says(shared_check& check, const route_request& request, std::size_t max_bytes) {
     const std::vector<std::string_view> names(request.names.begin(), request.names.end());
     const Key key(request.path, request.query, std::span<const std::string_view>(names), {.max_bytes = max_bytes});
+    const bool marked = !names.empty() && request.query.starts_with('?');
+    check.equal(key.reason() == plateau::route_reason::question_mark, marked,
+                "a query that begins with `?` is refused");
+    if (marked) return;
     const route_meaning meaning = meaning_of(request);
     const bool large = framed_bytes(meaning) > max_bytes;
     if (key) {
@@ -223,6 +227,7 @@ inline route_request random_request(random_source& random) {
         request.query += random_letters(random, letters, random.one_in(20) ? 60 : 5);
         request.query += '&';
     }
+    if (request.query.starts_with('?')) request.query[0] = '/';
     for (std::uint64_t i = random.below(4); i > 0; --i)
         request.names.push_back(random_letters(random, {"ab= \0aA", 7}, 1));
     return request;

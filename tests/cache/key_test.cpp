@@ -193,6 +193,15 @@ TEST_CASE("a bad escape in a chosen value is refused, and elsewhere nobody's bus
     CHECK(route_key{"/", "q=%&%p=1&p%=2&%", {"p"}});
 }
 
+TEST_CASE("a query with the mark that it stands behind hides no parameter", "[cache][unit]") {
+    const route_key marked{"/", "?page=2", {"page"}};
+    CHECK_FALSE(marked);
+    CHECK(marked.reason() == route_reason::question_mark);
+    CHECK(to_string(marked.reason()) == "question_mark");
+    CHECK(route_key{"/", "a=?&page=2?", {"page"}});
+    CHECK(route_key{"/", "?page=2", {}});
+}
+
 TEST_CASE("the text of a refused key is a violation", "[cache][unit]") {
     const death end = dies([] {
         const route_key refused{"/", "p=%", {"p"}};

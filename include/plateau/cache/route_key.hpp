@@ -20,8 +20,9 @@ struct route_key_options {
 /// Why a request has no key. It is then answered without the cache.
 enum class route_reason : unsigned char {
     none,
-    too_large,   ///< the key would exceed `max_bytes`
-    bad_escape,  ///< the value of a chosen parameter holds a `%` without two hexadecimal digits
+    too_large,      ///< the key would exceed `max_bytes`
+    bad_escape,     ///< the value of a chosen parameter holds a `%` without two hexadecimal digits
+    question_mark,  ///< the query begins with `?`, behind which its first parameter would not be seen
 };
 
 [[nodiscard]] constexpr std::string_view to_string(route_reason reason) noexcept {
@@ -32,6 +33,8 @@ enum class route_reason : unsigned char {
         return "too_large";
     case route_reason::bad_escape:
         return "bad_escape";
+    case route_reason::question_mark:
+        return "question_mark";
     }
     return "unknown";
 }
@@ -118,10 +121,11 @@ constexpr void for_each_value(std::string_view query, std::string_view name, F f
 ///             would be too large is refused, never cut.
 /// Path        Byte for byte: give it as your router matched it. It is not decoded, because what was decoded once must
 ///             not be decoded again: /%2541 would answer for /A.
-/// Query       As it stands in the request line, still encoded, without the `?`. Read as forms are (WHATWG URL,
-///             application/x-www-form-urlencoded): parts between `&`, name and value at the first `=`, `+` is a space,
-///             `%41` is A, in names too. A missing `=` is an empty value; a parameter that is missing is not an empty
-///             one. A parameter that is there several times counts with all its values, in their order.
+/// Query       As it stands in the request line, still encoded, without the `?`: with it, it is refused where a name is
+///             chosen. Read as forms are (WHATWG URL, application/x-www-form-urlencoded): parts between `&`, name and
+///             value at the first `=`, `+` is a space, `%41` is A, in names too. A missing `=` is an empty value; a
+///             parameter that is missing is not an empty one. A parameter that is there several times counts with all
+///             its values, in their order.
 /// Form        Framed as a composite_key is: path, then name and value of each, by name. One path goes with one list of
 ///             names: keys do not say which names were looked for. `composite_key{tenant, *key}` adds a tenant.
 /// Complexity  O(names * (bytes of the query + names)), whatever the query holds; no memory but the key's own.
@@ -172,6 +176,7 @@ private:
     /// Returns: the bytes of the key. Effects: sets the reason if it has none.
     [[nodiscard]] std::size_t measure(std::string_view path, std::string_view query,
                                       std::span<const std::string_view> names, std::size_t max_bytes) noexcept {
+        if (!names.empty() && query.starts_with('?')) reason_ = route_reason::question_mark;
         std::size_t size = detail::key_frame::of_text(path.size());
         for_each_chosen(query, names, [&](std::string_view name, std::string_view value) {
             if (size > max_bytes || reason_ != route_reason::none) return;
