@@ -48,7 +48,7 @@ public:
     [[nodiscard]] duration fresh_for(time_point now) const noexcept {
         const std::uint64_t moment = low_ | (std::uint64_t{high_} << 32U);
         if (moment == 0) return forever;
-        return duration(saturating_sub(static_cast<std::int64_t>(moment), now.time_since_epoch().count()));
+        return duration(saturating_sub(static_cast<duration::rep>(moment), now.time_since_epoch().count()));
     }
 
 private:

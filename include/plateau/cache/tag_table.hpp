@@ -63,7 +63,9 @@ private:
 /// knows by a fingerprint of 64 bits. When all records are taken, a new name gets the one that was longest not stored
 /// with. Entries of the former name still refer to it; they are told by their stamps, older than the `assigned` epoch
 /// of the record, and from then on stand for their family: one of up to 256, by the fingerprint. Whoever invalidates a
-/// name that has no record, or that had none for a while, invalidates what stands for its family.
+/// name that has no record, or that had none for a while, invalidates what stands for its family; and whoever
+/// invalidates the name that has got the record invalidates what refers to it: which name's an earlier invalidation was
+/// is not known from then on, and nothing that was over comes back.
 ///
 /// Invariants
 /// I1  an entry that carries a name, stored with a stamp below the epoch at which that name was invalidated, is over

@@ -89,9 +89,10 @@ struct tagged_policies : noted<Policies, tag_note> {
 ///             had returned before the invalidation was called. A put that runs meanwhile comes before it or after it.
 /// Names       any text, told apart by a fingerprint of 64 bits. The `max_tags` names last stored with are told apart
 ///             from all others. When there are more, the one longest not stored with joins one of up to 256 families:
-///             its entries stay, and end with the first invalidation of a name of that family that is not, or for a
-///             while was not, told apart. So a bound that is too low costs entries that end early; none lives too long,
-///             nothing grows, nothing is refused. `tags_displaced` counts such names.
+///             its entries stay, and end with the first invalidation of the name that took its place, or of a name of
+///             that family that is not, or for a while was not, told apart. So a bound that is too low costs entries
+///             that end early; none lives too long, nothing grows, nothing is refused. `tags_displaced` counts such
+///             names.
 /// Loads       What was read at the origin before an invalidation and is put after it, `put` cannot tell from what was
 ///             read later. Draw a `stamp()` before the reading, and put with `since`; a layer in front can do so.
 /// Dumps       There are none of this cache: what came back from one would have no tags.
