@@ -415,6 +415,7 @@ private:
         std::size_t expected = 0;
         for (std::size_t i = 0; i < shards_.size(); ++i)
             expected += shards_[i].entries.set_max_entries(part(bound, i, shards_.size()));
+        for (shard& one : shards_) give_back(one);
         check_.equal(evicted, expected, "set_max_entries");
     }
     void set_max_bytes(std::size_t bound) {
