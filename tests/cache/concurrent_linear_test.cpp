@@ -289,6 +289,7 @@ struct cache_model {
     const rules* r = nullptr;
     std::array<shard_model, 2> shards{};
     int now = 0;
+    int max_entries = 0;                     ///< set last; one that is still being set goes on with it
     std::array<int, max_threads> pinned{};   ///< by each thread: a value
     std::array<answer, max_threads> seen{};  ///< by each thread, of a sum that it has begun
 
@@ -383,7 +384,7 @@ private:
         return answer::of(static_cast<std::uint64_t>(value));
     }
 
-    void in_each_shard(const call& c, shard_model& s, std::size_t i, unsigned step, answer& sum) const {
+    void in_each_shard(const call& c, shard_model& s, std::size_t i, unsigned step, answer& sum) {
         const auto share = [&](int bound) {
             const auto whole = static_cast<std::size_t>(bound);
             return whole / r->shards + (i < whole % r->shards ? 1 : 0);
@@ -398,7 +399,8 @@ private:
             s.remove_if(shard_model::cleared, [](std::size_t) { return true; });
             break;
         case verb::set_max_entries:
-            s.max_entries = share(c.number);
+            if (step == 0) max_entries = c.number;
+            s.max_entries = share(max_entries);
             sum.number += s.make_room(0, 0, *r);
             break;
         case verb::set_max_bytes:  // all entries are weighed before the first shard is bounded

@@ -8,7 +8,7 @@
 // expect TIER_OVER_LOADS: a loading_cache is the layer in front of all others, once
 // expect TWO_LOADERS: two loaders were passed
 // expect EXECUTOR: a shared part .* is taken by reference
-// expect STRANGER: this part is none of the types that the cache's policies name
+// expect STRANGER: this function is no loader of this cache
 // expect OTHER_KEY: a loader is called with
 // expect OTHER_VALUE: a loader is called with
 // expect NOT_COPIED: a loaded value goes to all who wait for it
