@@ -423,6 +423,25 @@ TEST_CASE("a large object that filled its blocks gives them back to the pool at 
     CHECK(arena.stats().held_bytes <= 4 * 64_KiB);
 }
 
+TEST_CASE("an object in a part of what a larger one left gives no blocks back", "[arena][unit]") {
+    plateau::arena_pool pool{{.max_bytes = 8_MiB, .block_bytes = 256_KiB}};
+    plateau::request_arena arena{pool, {.large_bytes = 1'000}};
+    void* const first = arena.allocate_bytes(200'000);
+    void* const behind_it = arena.allocate_bytes(500);
+    arena.deallocate_bytes(first, 200'000);
+    arena.deallocate_bytes(behind_it, 500);
+    void* const part = arena.allocate_bytes(50'000);
+    CHECK(part == first);
+    static_cast<void>(
+        arena.allocate_bytes(400'000));
+    const auto held = arena.stats().held_bytes;
+    arena.deallocate_bytes(part, 50'000);
+    arena.check_invariants();
+    CHECK(arena.stats().held_bytes == held);
+    std::memset(arena.allocate_bytes(100'000), 1, 100'000);
+    arena.check_invariants();
+}
+
 TEST_CASE("a large object older than a mark keeps its blocks, and a rewind finds them", "[arena][unit]") {
     plateau::arena_pool pool;
     plateau::request_arena arena(pool);

@@ -358,7 +358,7 @@ private:
                                                 .blocks = blocks,
                                                 .region = region,
                                                 .first = static_cast<std::uint16_t>(first),
-                                                .closed = false};
+                                                .closed_at = 0};
     }
 
     /// Effects: gives up to `want` idle blocks back to the system, without the lock; until then nobody can take them,

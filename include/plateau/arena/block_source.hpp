@@ -11,14 +11,14 @@ PLATEAU_NAMESPACE_BEGIN
 namespace detail {
 
 /// The head of some contiguous blocks while an arena holds them; the memory behind it, to the end of the last block, is
-/// the arena's. `next`, `serial` and `closed` belong to the arena, the rest to the pool.
+/// the arena's. `next`, `serial` and `closed_at` belong to the arena, the rest to the pool.
 struct alignas(16) block_run {
     block_run* next;
     std::uint64_t serial;
     std::size_t blocks;
-    std::uint32_t region;  ///< the superblock's place in the pool's table; `own_mapping` when it has none
-    std::uint16_t first;   ///< the first block's place in the superblock
-    bool closed;           ///< nothing but the first object is in it, and nothing more will be put there
+    std::uint32_t region;      ///< the superblock's place in the pool's table; `own_mapping` when it has none
+    std::uint16_t first;       ///< the first block's place in the superblock
+    std::uintptr_t closed_at;  ///< 0, or where the free end began that was given up: nothing is put behind it
 
     static constexpr std::uint32_t own_mapping = UINT32_MAX;
 };

@@ -484,8 +484,8 @@ private:
     void keep_room(detail::arena_window room) noexcept {
         if (room.room() > current_.room()) std::swap(room, current_);
         if (room.room() > spare_.room()) std::swap(room, spare_);
-        // The end of a run that nothing was put into: its first object has the run for itself.
-        if (room.run != nullptr && room.at == room.from) room.run->closed = true;
+        // The end of a run that nothing is in: an object that fills what is before it has the run for itself.
+        if (room.run != nullptr && room.at == room.from) room.run->closed_at = room.from;
     }
 
     /// The newest run, when the free room is its end, grows over the blocks behind it.
@@ -513,7 +513,7 @@ private:
         if (*link == nullptr) return false;
         detail::block_run& run = **link;
         detail::arena_window* const rest = room_after(at + n + redzone, inside(run).end);
-        const bool alone = at == inside(run).at && (rest != nullptr || run.closed);
+        const bool alone = at == inside(run).at && (rest != nullptr || run.closed_at == at + n + redzone);
         if (!alone || run.serial <= marked_runs_) return false;
         if (rest == &current_) current_ = spare_;
         if (rest != nullptr) spare_ = {};
