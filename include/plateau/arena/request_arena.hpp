@@ -445,9 +445,8 @@ private:
         }
         // A run begins at a page: a greater alignment may need all of itself before it is met.
         constexpr std::size_t page = 4096;
-        std::size_t needed = sizeof(detail::block_run) + n + redzone;
-        if (align > page) needed += align;
-        else if (align > sizeof(detail::block_run)) needed += align - sizeof(detail::block_run);
+        constexpr std::size_t head = sizeof(detail::block_run);
+        const std::size_t needed = head + n + redzone + (align > page ? align : (0 - head) & (align - 1));
         const std::size_t blocks = needed / block_bytes_ + (needed % block_bytes_ != 0);
         if (blocks > max_blocks_ - held_) return {nullptr, arena_reason::request_limit};
         const auto got = source_.take(blocks, runs_ == nullptr);
