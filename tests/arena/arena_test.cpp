@@ -432,8 +432,7 @@ TEST_CASE("an object in a part of what a larger one left gives no blocks back", 
     arena.deallocate_bytes(behind_it, 500);
     void* const part = arena.allocate_bytes(50'000);
     CHECK(part == first);
-    static_cast<void>(
-        arena.allocate_bytes(400'000));
+    static_cast<void>(arena.allocate_bytes(400'000));
     const auto held = arena.stats().held_bytes;
     arena.deallocate_bytes(part, 50'000);
     arena.check_invariants();
