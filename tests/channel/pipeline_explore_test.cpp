@@ -49,6 +49,8 @@ TEST_CASE("a pipeline on two threads ends when nothing of it runs, in every inte
     using P = explored_pipeline;
     explore_all_modes(room, bounded("source and sink", 1, 1), a_pipeline_ends<P, 0, 2, meets::nothing>);
     explore_all_modes(room, bounded("source and sink, stopped", 1, 1), a_pipeline_ends<P, 0, 2, meets::stop>);
+    explore_all_modes(room, bounded("source and sink, stopped by another", 2, 0),
+                      a_pipeline_ends<P, 0, 1, meets::stop_by_another>);
     explore_all_modes(room, bounded("a stage", 1, proof_scale() == 1 ? 0 : 1),
                       a_pipeline_ends<P, 1, 2, meets::nothing>);
     explore_all_modes(room, bounded("a stage, stopped", 1, 1), a_pipeline_ends<P, 1, 2, meets::stop>);

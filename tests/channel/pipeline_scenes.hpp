@@ -175,9 +175,10 @@ struct explored_pipeline : plateau::pipeline_policies {
     static constexpr std::size_t slots_per_worker = 1;
 };
 
-enum class meets : unsigned char { nothing, stop, failure };
+enum class meets : unsigned char { nothing, stop, stop_by_another, failure };
 
 /// `Items` through a map of `Workers` workers, on two threads; the owner ends the pipeline as soon as it has waited.
+/// One that another stops runs on one thread, and lasts until that has stopped it.
 template <class Policies, unsigned Workers, int Items, meets Meets>
 void a_pipeline_ends(scene& s) {
     using sync = typename Policies::sync;
@@ -207,7 +208,7 @@ void a_pipeline_ends(scene& s) {
     };
     auto job = make();
     s.thread("worker", [&] { executor.serve(); });
-    s.thread("other worker", [&] { executor.serve(); });
+    if (Meets != meets::stop_by_another) s.thread("other worker", [&] { executor.serve(); });
     s.thread("owner", [&] {
         job->start(executor);
         if (Meets == meets::stop) job->stop();
@@ -219,15 +220,17 @@ void a_pipeline_ends(scene& s) {
             failed = true;
         }
         left_alive = alive.load();
-        job.reset();
+        if (Meets != meets::stop_by_another) job.reset();
         executor.queue.close();
     });
+    if (Meets == meets::stop_by_another) s.thread("stopper", [&] { job->stop(); });
     s.run();
     int all = 0;
     for (int i = 1; i <= Items; ++i) all = 10 * all + i;
     s.check(left_alive == 0, "items are alive when the wait is over");
     if (Meets == meets::nothing) s.check(well && sum == all, "every item is delivered, in order");
-    if (Meets == meets::stop) s.check(cancelled || (well && sum == all), "a stopped pipeline ends");
+    if (Meets == meets::stop || Meets == meets::stop_by_another)
+        s.check(cancelled || (well && sum == all), "a stopped pipeline ends");
     if (Meets == meets::failure) s.check(failed && sum != all, "the first error is rethrown");
 }
 

@@ -61,6 +61,15 @@ struct forgetful_pipeline : explored_pipeline {
     using sync = forgets_signals;
 };
 
+struct leaves_the_queues : explored_sync {};
+struct left_to_the_stop : explored_pipeline {
+    struct queue : plateau::queue_policies {
+        using sync = leaves_the_queues;
+        using stats = plateau::bare;
+    };
+    using sync = leaves_the_queues;
+};
+
 struct wakes_after_the_end : explored_sync {};
 struct closes_for_one : explored_sync {};
 struct keeps_the_room : explored_pool {};
@@ -130,6 +139,14 @@ void detail::pipeline_actor<core_of<forgets_signals>, forgets_signals>::run() no
     }
 }
 
+/// The last stage trusts that whoever stopped the pipeline has been at the queues.
+template <>
+void core_of<leaves_the_queues>::leave() noexcept {
+    if (live_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    static_cast<void>(decide(ending::done));
+    ended_.happen();
+}
+
 /// The event is told, and then those who wait are looked for.
 template <>
 void detail::one_event<wakes_after_the_end>::happen() noexcept {
@@ -190,6 +207,12 @@ TEST_CASE("defects of a pipeline's end are noticed", "[channel][seeded]") {
                    [](shared_check& check) {
                        explore_into(check, {.name = "seeded pipeline 1", .preemptions = 1, .stale = 1},
                                     a_pipeline_ends<forgetful_pipeline, 0, 2, meets::nothing>);
+                   }});
+    expect_killed({"F8", "a stop that was decided and not yet carried out leaves items behind",
+                   "channel: a pipeline on two threads ends when nothing of it runs, in every interleaving",
+                   "items are alive", [](shared_check& check) {
+                       explore_into(check, {.name = "seeded pipeline 3", .preemptions = 2, .stale = 0},
+                                    a_pipeline_ends<left_to_the_stop, 0, 1, meets::stop_by_another>);
                    }});
     expect_killed({"F3", "an event wakes those who wait after they may have seen it",
                    "channel: an event may be gone as soon as it was seen", "after its end", [](shared_check& check) {

@@ -72,7 +72,8 @@ public:
     /// The last that a stage, or a call, does.
     void leave() noexcept {
         if (live_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-        static_cast<void>(decide(ending::done));
+        // Whoever decided on a stop may not have come to the queues, while every stage has seen it and left.
+        if (!decide(ending::done)) abort_queues({});
         ended_.happen();
     }
     /// Blocks: until nothing of the pipeline runs any more.
