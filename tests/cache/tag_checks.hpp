@@ -132,6 +132,17 @@ void the_tags_of_one_entry_never_take_from_each_other(shared_check& check) {
     }
 }
 
+/// An entry with a new tag and the one that was stored with longest ago.
+template <class Sync>
+void a_known_name_keeps_its_record_beside_new_ones(shared_check& check) {
+    table_of<Sync> table(8, {}, {});
+    static_cast<void>(table.stamp({"first"}));
+    for (std::uint64_t i = 0; i < 7; ++i) static_cast<void>(table.stamp({tag_named(i)}));
+    static_cast<void>(table.stamp({"new", "first"}));
+    check.equal(table.stats().displaced, 1U, "the number of names that lost their record to one new name");
+    table.check_invariants();
+}
+
 /// Random calls against a list of what was stored and what was invalidated. `names`: how many there are.
 template <class Sync>
 void the_table_agrees_with_an_exact_list(shared_check& check, std::size_t max_tags, std::size_t names,

@@ -64,6 +64,7 @@ TEST_CASE("a load that began before an invalidation of its tags is refused", "[c
 }
 TEST_CASE("the tags of one entry never take each other's records", "[cache][unit]") {
     passes(the_tags_of_one_entry_never_take_from_each_other<sync_type>);
+    passes(a_known_name_keeps_its_record_beside_new_ones<sync_type>);
 }
 
 TEST_CASE("random tags agree with an exact list while all names have room", "[cache][unit]") {

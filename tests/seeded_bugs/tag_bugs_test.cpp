@@ -29,6 +29,7 @@ struct clears_the_record : plateau::default_sync {};
 struct loses_the_trace : plateau::default_sync {};
 struct takes_from_the_same_entry : plateau::default_sync {};
 struct trusts_the_record : plateau::default_sync {};
+struct in_their_order : plateau::default_sync {};
 
 // ---- the layers
 
@@ -91,6 +92,22 @@ void table_of<loses_the_trace>::displace(const record& from, std::uint64_t momen
 /// Names move to the front once the whole entry has its records.
 template <>
 void table_of<takes_from_the_same_entry>::move_to_newest(std::uint16_t) noexcept {}
+
+/// A new name may take the record of one that is named after it.
+template <>
+detail::tag_note table_of<in_their_order>::stamp_named(const plateau::tag_list& names) noexcept {
+    detail::tag_note note;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        const std::uint16_t known = find(names.prints_[i]);
+        const std::uint16_t at = known != nil ? known : assign(names.prints_[i]);
+        move_to_newest(at);
+        note.records[i] = static_cast<std::uint16_t>(at + 1);
+        note.families[i] = family_number(names.prints_[i]);
+    }
+    note.stamp = epoch_.load();
+    for (std::size_t i = 0; i < names.size(); ++i) records_[note.records[i] - 1U].stored = note.stamp;
+    return note;
+}
 
 /// Whether a load is too late is asked of the name's record alone.
 template <>
@@ -161,6 +178,9 @@ TEST_CASE("defects of the table of tags are noticed", "[cache][seeded]") {
     expect_killed({"F1", "a new tag of an entry takes the record of another tag of the same",
                    "cache: the tags of one entry never take each other's records", "each of them has its record",
                    the_tags_of_one_entry_never_take_from_each_other<takes_from_the_same_entry>});
+    expect_killed({"F1", "a new tag of an entry takes the record of one that is named after it",
+                   "cache: the tags of one entry never take each other's records", "lost their record",
+                   a_known_name_keeps_its_record_beside_new_ones<in_their_order>});
 }
 
 TEST_CASE("defects of layers over a cache are noticed", "[cache][seeded]") {

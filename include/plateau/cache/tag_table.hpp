@@ -276,10 +276,13 @@ private:
     /// All names have their records before the stamp is drawn: an epoch at which one was assigned is none of it.
     [[nodiscard]] tag_note stamp_named(const tag_list& names) noexcept {
         tag_note note;
+        // Who is used now gives its record to none of the names that follow: those that have one come first.
+        for (std::size_t i = 0; i < names.size(); ++i)
+            if (const std::uint16_t known = find(names.prints_[i]); known != nil) move_to_newest(known);
         for (std::size_t i = 0; i < names.size(); ++i) {
             const std::uint16_t known = find(names.prints_[i]);
             const std::uint16_t at = known != nil ? known : assign(names.prints_[i]);
-            move_to_newest(at);  // and so is not the one that the next name gets
+            move_to_newest(at);
             note.records[i] = static_cast<std::uint16_t>(at + 1);
             note.families[i] = family_number(names.prints_[i]);
         }
