@@ -676,6 +676,25 @@ TEST_CASE("a coroutine asks, with a loader that answers at once or is awaited", 
     all->check_invariants();
 }
 
+TEST_CASE("who asks without waiting has what a loader with a ticket answered at once", "[cache][unit]") {
+    plateau::manual_clock clock;
+    std::optional<text_ticket> duty;
+    plateau::loading_cache<plateau::concurrent_lru_cache<int, text, hand_loads>> all{
+        {.cache = {.max_entries = 10}}, clock, [&duty](int key, text_ticket ticket) {
+            if (key == 1) return ticket.store(text("at once"));
+            if (key == 2) return ticket.absent();
+            if (key == 3) throw std::runtime_error("no origin");
+            duty.emplace(std::move(ticket));
+        }};
+    CHECK(*all.try_get(1) == "at once");
+    CHECK(all.try_get(2).reason() == load_reason::absent);
+    CHECK_THROWS_AS(all.try_get(3), std::runtime_error);
+    CHECK(all.try_get(4).reason() == load_reason::timed_out);
+    duty->store(text("later"));
+    CHECK(*all.try_get(4) == "later");
+    all.check_invariants();
+}
+
 TEST_CASE("a thread waits for a loader that is awaited, or has a ticket", "[cache][unit]") {
     plateau::manual_clock clock;
     gate_of_test gate;

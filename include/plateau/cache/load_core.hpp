@@ -198,8 +198,8 @@ public:
                            load_manner how, result_type& out) {
         held_verb wait(*this);
         if (start(key, seen, from, how, stop.stop_requested(), out, wait.on)) return;
-        if (!how.waits) return settle(key, out);
         record* const at = wait.on.target();
+        if (!how.waits && at->at() == flight_phase::loading) return settle(key, out);
         if (at->at() == flight_phase::loading && where_ && (!how.may_leave || where_->runs_here())) run_instead(*at);
         if (at->at() == flight_phase::loading) {
             const typename table_type::sleeper circle(table_, *at);

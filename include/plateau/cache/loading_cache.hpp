@@ -115,7 +115,7 @@ public:
     // ---- get, by the cache's own loader
 
     /// What can be had without waiting and without running a loader here. On a miss the load is begun where the cache
-    /// has an executor, or a loader that answers later, and the answer is timed_out.
+    /// has an executor, or a loader that answers later; until it has, the answer is timed_out.
     template <class Q>
     [[nodiscard]] result_type try_get(const Q& key) {
         return find(key, never_stop_token{}, {}, {.waits = false});
