@@ -62,4 +62,9 @@ TEST_CASE("the end of a gate meets permits that come back and waiters that leave
     explore_all_modes(room, large("end: sleeper, deadline"), end_meets_sleeper<shipped, deadline>);
     explore_all_modes(room, large("end: sleeper, release"), end_meets_sleeper<shipped, release>);
     explore_all_modes(room, {.name = "end: permits"}, the_last_frees<shipped>);
+    explore_all_modes(room, {.name = "end: arming, free"}, end_meets_arming<shipped, true, false>);
+    explore_all_modes(room, {.name = "end: arming, full"}, end_meets_arming<shipped, false, false>);
+    explore_all_modes(room, large("end: arming, free, posted"), end_meets_arming<shipped, true, true>);
+    explore_all_modes(room, large("end: arming, full, posted"), end_meets_arming<shipped, false, true>);
+    explore_all_modes(room, large("end: arming again"), end_meets_arming_again<shipped>);
 }

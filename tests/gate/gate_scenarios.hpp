@@ -301,6 +301,89 @@ void end_meets_sleeper(scene& s) {
             "a wait ends for a reason that was there");
 }
 
+/// Has room for one piece of work, which is run when it is told to.
+struct slow_executor {
+    explored_atomic<int> posted{0};
+    std::optional<plateau::work> what;
+    void post(plateau::work next) noexcept {
+        what = next;
+        posted.store(1);
+    }
+    void run() {
+        if (posted.exchange(0) == 1) (*what)();
+    }
+};
+
+/// Who has armed a waiter ends the gate, while another cancels the waiter and its executor runs.
+template <class Policies, bool Free, bool Posted>
+void end_meets_arming(scene& s) {
+    plateau::basic_manual_clock<explored_sync> clock;
+    auto door = std::make_unique<plateau::basic_gate<Policies>>(
+        plateau::gate_options{.max_in_flight = 1, .max_wait = plateau::forever}, clock);
+    plateau::basic_permit<explored_sync> held;
+    if (!Free) held = door->try_admit().take();
+    slow_executor later;
+    answer_log log;
+    explored_request waits(keep_answer{&log});
+    s.thread("arms and ends", [&] {
+        if constexpr (Posted) door->admit_then(waits, {}, later);
+        else door->admit_then(waits);
+        door.reset();
+    });
+    s.thread("cancels", [&] { waits.cancel(); });
+    if constexpr (Posted) s.thread("runs", [&] { later.run(); });
+    s.run();
+    later.run();
+    s.check(log.runs == 1, "a callback runs exactly once");
+    s.check(log.reason == shed_reason::closed || log.reason == shed_reason::cancelled ||
+                (log.reason == shed_reason::none && Free),
+            "a wait ends for a reason that was there");
+}
+
+/// A callback arms its waiter again, and tells another that the gate may end.
+template <class Policies>
+struct waits_again {
+    using armed = plateau::waiter<waits_again, explored_sync>;
+    plateau::basic_gate<Policies>* door;
+    slow_executor* where;
+    armed* const* self;
+    explored_atomic<int>* runs;
+    std::optional<explored_admission>* kept;
+    shed_reason* last;
+    void operator()(explored_admission a) const noexcept {
+        *last = a.reason();
+        if (runs->load() != 0) {
+            runs->store(2);
+            return;
+        }
+        if (a) kept->emplace(std::move(a));
+        door->admit_then(**self, {}, *where);
+        runs->store(1);
+    }
+};
+template <class Policies>
+void end_meets_arming_again(scene& s) {
+    plateau::basic_manual_clock<explored_sync> clock;
+    auto door = std::make_unique<plateau::basic_gate<Policies>>(
+        plateau::gate_options{.max_in_flight = 1, .max_wait = plateau::forever}, clock);
+    slow_executor later;
+    explored_atomic<int> runs{0};
+    std::optional<explored_admission> kept;
+    shed_reason last = shed_reason::none;
+    typename waits_again<Policies>::armed* self = nullptr;
+    typename waits_again<Policies>::armed waits({door.get(), &later, &self, &runs, &kept, &last});
+    self = &waits;
+    door->admit_then(waits, {}, later);
+    s.thread("runs", [&] { later.run(); });
+    s.thread("ends", [&] {
+        while (runs.load() == 0) explored_sync::yield();
+        door.reset();
+    });
+    s.run();
+    later.run();
+    s.check(runs == 2 && last == shed_reason::closed, "who was on his way into the queue is told of its end");
+}
+
 /// Permits outlive their gate, and go on two threads while it ends.
 template <class Policies>
 void the_last_frees(scene& s) {
