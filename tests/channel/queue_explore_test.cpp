@@ -32,6 +32,7 @@ TEST_CASE("a close loses no item that was taken in, and an abort leaves none", "
     explore_all_modes(room, crowded("queue: close meets push"), close_meets_push<explored>);
     explore_all_modes(room, large("queue: close meets full"), close_meets_full<explored>);
     explore_all_modes(room, crowded("queue: abort meets all"), abort_meets_all<explored>);
+    explore_all_modes(room, crowded("queue: two aborts"), two_aborts<explored>);
 }
 
 TEST_CASE("a wait that ends as it is woken passes on what it was woken for", "[channel][explore]") {

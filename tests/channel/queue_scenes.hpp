@@ -208,6 +208,30 @@ void abort_meets_all(scene& s) {
     queue->check_invariants();
 }
 
+/// Two abort, beside a push: whichever comes back first, every item has ended.
+template <class Policies>
+void two_aborts(scene& s) {
+    item::live = 0;
+    const auto queue = std::make_unique<queue_of<Policies>>(plateau::queue_options{.max_items = 2});
+    tally count;
+    push(*queue, 1, count);
+    int outside = 0;
+    s.thread("producer", [&] {
+        item one(2);
+        ++outside;
+        static_cast<void>(queue->try_push(std::move(one)));
+        --outside;
+    });
+    for (const char* name : {"abort", "other abort"})
+        s.thread(name, [&] {
+            queue->abort();
+            explore_check(item::live == outside, "when an abort has returned no item is alive");
+        });
+    s.run();
+    s.check(item::live == 0, "every item has ended, once");
+    queue->check_invariants();
+}
+
 // ---- waits that end otherwise
 
 /// One consumer is told to stop as it is woken; the other is there. The item is not left beside a sleeper.
