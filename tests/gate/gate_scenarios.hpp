@@ -30,7 +30,16 @@ using plateau::shed_reason;
 using plateau::time_point;
 using explored_admission = plateau::basic_admission<explored_sync>;
 
-enum meets : unsigned { release = 1, cancel = 2, deadline = 4, destroy = 8, shrink = 16, widen = 32 };
+enum meets : unsigned {
+    release = 1,
+    cancel = 2,
+    deadline = 4,
+    destroy = 8,
+    shrink = 16,
+    widen = 32,
+    halt = 64,
+    tighten = 128
+};
 
 /// What became of a callback. It gives the place back at once, or keeps it.
 struct answer_log {
@@ -128,11 +137,18 @@ void thread_meets(scene& s) {
             door.set_limit(2);
             door.set_max_bytes(6);
         });
+    if constexpr ((Meets & halt) != 0)
+        s.thread("halt", [&] {
+            door.set_limit(0);
+            door.set_limit(1);
+        });
+    if constexpr ((Meets & tighten) != 0) s.thread("tighten", [&] { door.set_max_bytes(1); });
     if constexpr ((Meets & cancel) != 0) s.thread("cancel", [&] { source.request_stop(); });
     if constexpr ((Meets & deadline) != 0) s.thread("deadline", [&] { clock.advance(1s); });
     s.run();
     s.check(reason == shed_reason::none || (reason == shed_reason::cancelled && (Meets & cancel) != 0) ||
-                (reason == shed_reason::timed_out && (Meets & deadline) != 0),
+                (reason == shed_reason::timed_out && (Meets & deadline) != 0) ||
+                (reason == shed_reason::too_large && (Meets & tighten) != 0),
             "a wait ends for a reason that was there");
     held->release();
     check_empty(s, door);
@@ -222,6 +238,38 @@ void drain_meets_release(scene& s) {
             "a drain ends for a reason that was there");
     s.check(reason == shed_reason::none || reason == shed_reason::draining, "who waits is let in, or sent away");
     door.resume();
+    check_empty(s, door);
+}
+
+/// Two wait for an empty gate, a thread and a callback: each is told once, or leaves when it must.
+struct note_drain {
+    int* runs;
+    plateau::drain_reason* reason;
+    void operator()(plateau::drain_result r) const noexcept {
+        ++*runs;
+        *reason = r.reason();
+    }
+};
+template <class Policies, unsigned Meets>
+void two_drain(scene& s) {
+    using plateau::drain_reason;
+    plateau::basic_manual_clock<explored_sync> clock;
+    plateau::basic_gate<Policies> door({.max_in_flight = 1, .max_wait = plateau::forever}, clock);
+    auto held = door.try_admit();
+    int runs = 0;
+    auto told = drain_reason::none, other = drain_reason::none;
+    plateau::waiter<note_drain, explored_sync> node(note_drain{&runs, &other});
+    door.drain_then(node);
+    s.thread("drain", [&] { told = door.drain_until(time_point(1s)).reason(); });
+    if constexpr ((Meets & release) != 0) s.thread("release", [&] { held->release(); });
+    if constexpr ((Meets & cancel) != 0) s.thread("cancel", [&] { node.cancel(); });
+    if constexpr ((Meets & deadline) != 0) s.thread("deadline", [&] { clock.advance(1s); });
+    s.run();
+    held->release();
+    s.check(told == drain_reason::none || (told == drain_reason::timed_out && (Meets & deadline) != 0),
+            "a drain ends for a reason that was there");
+    s.check(runs == 1 && (other == drain_reason::none || (other == drain_reason::cancelled && (Meets & cancel) != 0)),
+            "a callback runs exactly once, for a reason that was there");
     check_empty(s, door);
 }
 
