@@ -31,3 +31,8 @@ TEST_CASE("a token goes and an event is emitted while a request ends", "[arena][
     explore_all_modes("arena", {.name = "scope, everything", .preemptions = 5},
                       everything_meets_the_end<explored_scopes>);
 }
+
+TEST_CASE("a request is cancelled while its last token and its scope go", "[arena][explore]") {
+    explore_all_modes("arena", {.name = "scope, cancelled, token", .preemptions = 4},
+                      cancelling_meets_token_and_end<explored_scopes>);
+}

@@ -188,4 +188,33 @@ void everything_meets_the_end(scene& s) {
     s.check(pool.stats().in_use_bytes == 0 && pool.stats().parked_scopes == 0, "the memory is back");
 }
 
+/// Whoever cancels the request finds it until its end begins, while the last token goes.
+template <class Policies>
+void cancelling_meets_token_and_end(scene& s) {
+    explored_pool pool(small_pool());
+    live_requests<Policies> live;
+    int called = 0, ended = 0;
+    auto request = std::make_unique<scope_under<Policies>>(pool);
+    live.request = request.get();
+    auto& work = request->arena().template create<request_work>();
+    request->defer([&]() noexcept { ++ended; });
+    request->on_cancel([&]() noexcept {
+        explore_check(ended == 0, "no callback runs once deferred calls do");
+        work.note();
+        ++called;
+    });
+    std::optional<plateau::basic_scope_token<Policies>> token(request->keep_alive());
+    s.thread("cancels", [&] { live.cancel(); });
+    s.thread("token", [&] { token.reset(); });
+    s.thread("scope", [&] {
+        live.forget();
+        request.reset();
+    });
+    s.run();
+    s.check(called <= 1 && ended == 1, "the callback is called at most once, and the request ended");
+    s.check(pool.stats().in_use_bytes == 0 && pool.stats().scopes == 0, "its memory is back");
+    s.check(pool.stats().parked_scopes == 0, "nothing is parked");
+    pool.check_invariants();
+}
+
 }  // namespace plateau_test

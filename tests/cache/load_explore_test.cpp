@@ -52,6 +52,10 @@ TEST_CASE("a callback that waits for a load meets its end in every way", "[cache
     explore_all_modes(room, medium("load callback: drop, cancel"), callback_meets<shipped, drop | cancel>);
     explore_all_modes(room, medium("load callback: drop, destroy"), callback_meets<shipped, drop | destroy>);
     explore_all_modes(room, large("load callback: drop, deadline"), callback_meets<shipped, drop | deadline>);
+    explore_all_modes(room, {.name = "load callback: store, deadline, erase", .preemptions = 2, .stale = 0},
+                      callback_meets<shipped, store | deadline | erases>);
+    explore_all_modes(room, {.name = "load callback: store, deadline, cancel", .preemptions = 2, .stale = 0},
+                      callback_meets<shipped, store | deadline | cancel>);
 }
 
 TEST_CASE("a thread that waits for a load is served, or leaves in time", "[cache][explore]") {
@@ -71,6 +75,11 @@ TEST_CASE("those who wait are no more than may", "[cache][explore]") {
 
 TEST_CASE("the end of a cache waits for the tickets that are out", "[cache][explore]") {
     explore_all_modes(room, medium("load: end"), end_waits_for_tickets<shipped>);
+    explore_all_modes(room, large("load: end, store, cancel"), end_meets_waiter<shipped, store | cancel>);
+    explore_all_modes(room, large("load: end, drop, cancel"), end_meets_waiter<shipped, drop | cancel>);
+    explore_all_modes(room, large("load: end, store, destroy"), end_meets_waiter<shipped, store | destroy>);
+    explore_all_modes(room, large("load: end, queued"), end_waits_for_the_executor<shipped, true>);
+    explore_all_modes(room, large("load: end, carried"), end_waits_for_the_executor<shipped, false>);
 }
 
 TEST_CASE("loads that ask for one another in a circle end", "[cache][explore]") {

@@ -398,6 +398,50 @@ void end_waits_for_tickets(scene& s) {
     s.check(boxed::live == 0, "no value outlives the cache");
 }
 
+/// The same while its waiter is cancelled, or ends, on a third thread.
+template <class Policies, unsigned Meets>
+void end_meets_waiter(scene& s) {
+    setting<Policies> all(small<Policies>());
+    std::optional<ticket> duty;
+    answer_log log;
+    auto node = std::make_unique<explored_request>(keep_answer{&log});
+    all->get_or_load_then(*node, 1, [&](int, ticket t) { duty.emplace(std::move(t)); });
+    s.thread("ends", [&] { all.cache.reset(); });
+    if constexpr ((Meets & store) != 0) s.thread("store", [&] { duty->store(boxed(5)); });
+    if constexpr ((Meets & drop) != 0) s.thread("drop", [&] { duty.reset(); });
+    if constexpr ((Meets & cancel) != 0) s.thread("cancel", [&] { node->cancel(); });
+    if constexpr ((Meets & destroy) != 0)
+        s.thread("destroy", [&] {
+            node.reset();
+            log.alive = false;
+        });
+    s.run();
+    s.check((Meets & destroy) != 0 ? log.runs <= 1 : log.runs == 1, "a callback runs exactly once");
+    s.check(boxed::live == 0, "no value outlives the cache");
+}
+
+/// The cache ends while a load, or what a callback is to be told, is in an executor.
+template <class Policies, bool Loads>
+void end_waits_for_the_executor(scene& s) {
+    explored_executor later;
+    setting<Policies> all(small<Policies>());
+    all.cache = std::make_unique<cache_of<Policies>>(small<Policies>(), all.clock, later);
+    origin from;
+    answer_log log;
+    explored_request node(keep_answer{&log});
+    if constexpr (Loads) {
+        all->get_or_load_then(node, 1, from.loader());
+    } else {
+        all->put(1, boxed(1));
+        all->get_or_load_then(node, 1, from.loader(), later);
+    }
+    s.thread("ends", [&] { all.cache.reset(); });
+    s.thread("runs", [&] { later.run(); });
+    s.run();
+    s.check(log.runs == 1 && log.value == 1, "a callback runs exactly once");
+    s.check(from.loads == (Loads ? 1 : 0) && boxed::live == 0, "no value outlives the cache");
+}
+
 /// Two loads that ask for each other's keys: one is told, and both end.
 template <class Policies>
 void circle_of_two(scene& s) {

@@ -33,8 +33,11 @@ TEST_CASE("an event may be gone as soon as it was seen", "[channel][explore]") {
 }
 
 TEST_CASE("a source on an executor and a sink meet at every step", "[channel][explore]") {
-    explore_all_modes(room, bounded("relay", 2, 1), source_and_sink_overlap<explored_stream, false>);
-    explore_all_modes(room, bounded("relay that fails", 2, 1), source_and_sink_overlap<explored_stream, true>);
+    using S = explored_stream;
+    explore_all_modes(room, bounded("relay", 2, 1), source_and_sink_overlap<S, overlap::ends>);
+    explore_all_modes(room, bounded("relay that fails", 2, 1), source_and_sink_overlap<S, overlap::source_throws>);
+    explore_all_modes(room, bounded("relay, sink goes", 2, 1), source_and_sink_overlap<S, overlap::sink_goes>);
+    explore_all_modes(room, bounded("relay, stopped", 1, 1), source_and_sink_overlap<S, overlap::stopped>);
 }
 
 TEST_CASE("a place of a pool has one owner", "[channel][explore]") {
@@ -43,6 +46,7 @@ TEST_CASE("a place of a pool has one owner", "[channel][explore]") {
 
 TEST_CASE("what a pool takes it runs, whoever ends it", "[channel][explore]") {
     explore_all_modes(room, bounded("pool", 2, proof_scale() == 1 ? 0 : 1), what_a_pool_takes_it_runs<explored_pool>);
+    explore_all_modes(room, bounded("pool, ends beside a callback", 2, 1), a_pool_ends_beside_who_waits<explored_pool>);
 }
 
 TEST_CASE("a pipeline on two threads ends when nothing of it runs, in every interleaving", "[channel][explore]") {
@@ -51,6 +55,12 @@ TEST_CASE("a pipeline on two threads ends when nothing of it runs, in every inte
     explore_all_modes(room, bounded("source and sink, stopped", 1, 1), a_pipeline_ends<P, 0, 2, meets::stop>);
     explore_all_modes(room, bounded("source and sink, stopped by another", 2, 0),
                       a_pipeline_ends<P, 0, 1, meets::stop_by_another>);
+    explore_all_modes(room, bounded("source and sink, closed by another", 1, 1),
+                      a_pipeline_ends<P, 0, 2, meets::close_by_another>);
+    explore_all_modes(room, bounded("a stage, failed, stopped by another", 1, 1),
+                      a_pipeline_ends<P, 1, 1, meets::failure_and_stop>);
+    explore_all_modes(room, bounded("workers, stopped by another", 1, 0),
+                      a_pipeline_ends<P, 2, 1, meets::stop_by_another>);
     explore_all_modes(room, bounded("a stage", 1, proof_scale() == 1 ? 0 : 1),
                       a_pipeline_ends<P, 1, 2, meets::nothing>);
     explore_all_modes(room, bounded("a stage, stopped", 1, 1), a_pipeline_ends<P, 1, 2, meets::stop>);

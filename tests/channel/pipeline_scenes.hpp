@@ -114,36 +114,55 @@ void an_event_ends_with_its_waiter(scene& s) {
     s.check(seen == 1, "what came before the event is seen after it");
 }
 
-/// A source on an executor, and a sink that takes byte by byte, through a ring of two.
-template <class Policies, bool Throws>
+enum class overlap : unsigned char { ends, source_throws, sink_goes, stopped };
+
+/// A source on an executor, and a sink that takes byte by byte, through a ring of two; and somebody who stops it. What
+/// source and sink work on is the caller's again when the transfer has ended.
+template <class Policies, overlap How>
 void source_and_sink_overlap(scene& s) {
-    explored_executor<typename Policies::sync> executor;
-    int given = 0, taken = 0;
-    bool right = true, thrown = false, ended = false;
+    using sync = typename Policies::sync;
+    constexpr bool throws = How == overlap::source_throws;
+    explored_executor<sync> executor;
+    plateau::basic_inplace_stop_source<sync> stop;
+    explored_value<int> given{0};
+    int taken = 0;
+    bool right = true, thrown = false;
+    auto why = plateau::stream_reason::timed_out;
     s.thread("reader", [&] { executor.serve(); });
     s.thread("writer", [&] {
         const auto source = [&](std::span<std::byte> room) -> std::ptrdiff_t {
             if (given == 3) return 0;
-            if (Throws && given == 2) throw std::runtime_error("source");
-            room[0] = static_cast<std::byte>(++given);
+            if (throws && given == 2) throw std::runtime_error("source");
+            room[0] = static_cast<std::byte>(++given.write());
             return 1;
         };
         const auto sink = [&](std::span<const std::byte> bytes) -> std::ptrdiff_t {
+            if (How == overlap::sink_goes && taken == 1) return -1;
             right = right && bytes[0] == static_cast<std::byte>(++taken);
             return 1;
         };
+        const plateau::stream_options bounds{.high_water_bytes = 2, .low_water_bytes = 1};
         try {
-            const auto sent = plateau::stream_bytes<Policies>(
-                source, sink, {.high_water_bytes = 2, .low_water_bytes = 1}, plateau::never_stop_token{}, executor);
-            ended = static_cast<bool>(sent);
+            if constexpr (How == overlap::stopped)
+                why = plateau::stream_bytes<Policies>(source, sink, bounds, stop.get_token(), executor).reason();
+            else
+                why = plateau::stream_bytes<Policies>(source, sink, bounds, plateau::never_stop_token{}, executor)
+                          .reason();
         } catch (const std::runtime_error&) {
             thrown = true;
         }
+        given = 0;
         executor.queue.close();
     });
+    if (How == overlap::stopped) s.thread("stopper", [&] { stop.request_stop(); });
     s.run();
+    const bool all = why == plateau::stream_reason::none && taken == 3;
     s.check(right, "bytes arrive in order");
-    s.check(Throws ? thrown : ended && taken == 3, "the transfer ends as its source does");
+    if (How == overlap::ends || How == overlap::source_throws)
+        s.check(throws ? thrown : all, "the transfer ends as its source does");
+    if (How == overlap::sink_goes) s.check(why == plateau::stream_reason::sink_gone, "the transfer ends with its sink");
+    if (How == overlap::stopped)
+        s.check(all || why == plateau::stream_reason::cancelled, "a stopped transfer ends, or had ended");
 }
 
 /// A value that counts its lives in the scene, and may be in one thread's hands at a time.
@@ -175,10 +194,14 @@ struct explored_pipeline : plateau::pipeline_policies {
     static constexpr std::size_t slots_per_worker = 1;
 };
 
-enum class meets : unsigned char { nothing, stop, stop_by_another, failure };
+enum class meets : unsigned char { nothing, stop, stop_by_another, failure, failure_and_stop, close_by_another };
+
+constexpr bool by_another(meets what) noexcept {
+    return what == meets::stop_by_another || what == meets::failure_and_stop || what == meets::close_by_another;
+}
 
 /// `Items` through a map of `Workers` workers, on two threads; the owner ends the pipeline as soon as it has waited.
-/// One that another stops runs on one thread, and lasts until that has stopped it.
+/// One that another stops, or closes, runs on one thread, and lasts until that has been done.
 template <class Policies, unsigned Workers, int Items, meets Meets>
 void a_pipeline_ends(scene& s) {
     using sync = typename Policies::sync;
@@ -191,7 +214,8 @@ void a_pipeline_ends(scene& s) {
         return std::optional<explored_item>(std::in_place, alive, ++next);
     };
     const auto map = [](explored_item item) {
-        if (Meets == meets::failure && item.number() == Items) throw std::runtime_error("stage");
+        if ((Meets == meets::failure || Meets == meets::failure_and_stop) && item.number() == Items)
+            throw std::runtime_error("stage");
         return item;
     };
     const auto sink = [&](explored_item item) { sum = 10 * sum + item.number(); };
@@ -208,7 +232,7 @@ void a_pipeline_ends(scene& s) {
     };
     auto job = make();
     s.thread("worker", [&] { executor.serve(); });
-    if (Meets != meets::stop_by_another) s.thread("other worker", [&] { executor.serve(); });
+    if (!by_another(Meets)) s.thread("other worker", [&] { executor.serve(); });
     s.thread("owner", [&] {
         job->start(executor);
         if (Meets == meets::stop) job->stop();
@@ -220,10 +244,11 @@ void a_pipeline_ends(scene& s) {
             failed = true;
         }
         left_alive = alive.load();
-        if (Meets != meets::stop_by_another) job.reset();
+        if (!by_another(Meets)) job.reset();
         executor.queue.close();
     });
-    if (Meets == meets::stop_by_another) s.thread("stopper", [&] { job->stop(); });
+    if (Meets == meets::close_by_another) s.thread("closer", [&] { job->close(); });
+    else if (by_another(Meets)) s.thread("stopper", [&] { job->stop(); });
     s.run();
     int all = 0;
     for (int i = 1; i <= Items; ++i) all = 10 * all + i;
@@ -232,6 +257,14 @@ void a_pipeline_ends(scene& s) {
     if (Meets == meets::stop || Meets == meets::stop_by_another)
         s.check(cancelled || (well && sum == all), "a stopped pipeline ends");
     if (Meets == meets::failure) s.check(failed && sum != all, "the first error is rethrown");
+    if (Meets == meets::failure_and_stop)
+        s.check(failed != cancelled && sum != all,
+                "a pipeline that failed and was stopped ends as the first of the two");
+    if (Meets == meets::close_by_another) {
+        int delivered = 0;
+        for (int i = 1; i <= Items && delivered != sum; ++i) delivered = 10 * delivered + i;
+        s.check(well && delivered == sum, "what a closed pipeline has taken in is delivered, in order");
+    }
 }
 
 // ---- the pool itself, on threads of the scene
@@ -294,6 +327,30 @@ void what_a_pool_takes_it_runs(scene& s) {
     s.run();
     s.check(taken == runs, "every task that was taken runs");
     s.check(runs >= 1, "a pool that was not closed takes tasks");
+}
+
+/// A callback waits for a place when the pool ends, and is given one by the task that leaves, or told.
+template <class Policies>
+void a_pool_ends_beside_who_waits(scene& s) {
+    auto pool = std::make_unique<plateau::basic_worker_pool<Policies>>(
+        plateau::worker_pool_options{.threads = 1, .max_tasks = 1});
+    auto* const worker = scene_thread::made;
+    explored_atomic<int> taken{0}, told{0}, runs{0};
+    auto task = [&] { runs.fetch_add(1); };
+    auto other = task;
+    const auto answer = [&](plateau::submit_result got) noexcept {
+        told.fetch_add(1);
+        if (got) taken.fetch_add(1);
+        else explore_check(got.reason() == plateau::submit_reason::closed, "who waits is told of the end");
+    };
+    plateau::waiter<decltype(answer), typename Policies::sync> node(answer);
+    if (pool->try_submit(task)) taken.fetch_add(1);
+    pool->submit_then(node, other);
+    s.thread("worker", [worker] { worker->run(); });
+    s.thread("ends", [&] { pool.reset(); });
+    s.run();
+    s.check(told == 1, "a callback runs exactly once");
+    s.check(taken == runs && runs >= 1, "every task that was taken runs");
 }
 
 }  // namespace plateau_test::channel_scenes

@@ -32,6 +32,9 @@ TEST_CASE("a close loses no item that was taken in, and an abort leaves none", "
     explore_all_modes(room, crowded("queue: close meets push"), close_meets_push<explored>);
     explore_all_modes(room, large("queue: close meets full"), close_meets_full<explored>);
     explore_all_modes(room, crowded("queue: abort meets all"), abort_meets_all<explored>);
+    explore_all_modes(room, crowded("queue: two aborts"), two_aborts<explored>);
+    explore_all_modes(room, large("queue: coroutine, abort"), coroutine_consumer<explored, true>);
+    explore_all_modes(room, crowded("queue: coroutine, close, expire"), coroutine_consumer<explored, false>);
 }
 
 TEST_CASE("a wait that ends as it is woken passes on what it was woken for", "[channel][explore]") {
@@ -40,8 +43,9 @@ TEST_CASE("a wait that ends as it is woken passes on what it was woken for", "[c
     explore_all_modes(room, packed("queue: woken consumer ends"), woken_consumer_ends<explored>);
     explore_one_mode(room, packed("queue: woken producer ends"), woken_producer_ends<explored>);
     explore_all_modes(room, crowded("queue: cancelled producer"), cancelled_producer<explored>);
-    explore_all_modes(room, crowded("queue: callback cancelled"), callback_consumer<explored, false>);
-    explore_all_modes(room, crowded("queue: callback ends"), callback_consumer<explored, true>);
+    explore_all_modes(room, crowded("queue: callback cancelled"), callback_consumer<explored, leaves::cancelled>);
+    explore_all_modes(room, crowded("queue: callback ends"), callback_consumer<explored, leaves::ends>);
+    explore_all_modes(room, crowded("queue: callback too late"), callback_consumer<explored, leaves::too_late>);
 }
 
 TEST_CASE("the byte bound holds in every interleaving, and nobody sleeps beside room", "[channel][explore]") {
@@ -52,4 +56,6 @@ TEST_CASE("the byte bound holds in every interleaving, and nobody sleeps beside 
 TEST_CASE("a heavy item gets in among light ones, and blocks nobody when it leaves", "[channel][explore]") {
     explore_all_modes(room, packed("queue: heavy among light"), heavy_among_light<explored_weighed>);
     explore_all_modes(room, crowded("queue: first in line leaves"), first_in_line_leaves<explored_weighed>);
+    explore_all_modes(room, crowded("queue: first in line is late"), the_line_meets_its_end<explored_weighed, false>);
+    explore_all_modes(room, crowded("queue: line, abort"), the_line_meets_its_end<explored_weighed, true>);
 }

@@ -11,6 +11,7 @@
 #include <plateau/stop.hpp>
 #include <plateau/waiter.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <utility>
@@ -208,6 +209,30 @@ void abort_meets_all(scene& s) {
     queue->check_invariants();
 }
 
+/// Two abort, beside a push: whichever comes back first, every item has ended.
+template <class Policies>
+void two_aborts(scene& s) {
+    item::live = 0;
+    const auto queue = std::make_unique<queue_of<Policies>>(plateau::queue_options{.max_items = 2});
+    tally count;
+    push(*queue, 1, count);
+    int outside = 0;
+    s.thread("producer", [&] {
+        item one(2);
+        ++outside;
+        static_cast<void>(queue->try_push(std::move(one)));
+        --outside;
+    });
+    for (const char* name : {"abort", "other abort"})
+        s.thread(name, [&] {
+            queue->abort();
+            explore_check(item::live == outside, "when an abort has returned no item is alive");
+        });
+    s.run();
+    s.check(item::live == 0, "every item has ended, once");
+    queue->check_invariants();
+}
+
 // ---- waits that end otherwise
 
 /// One consumer is told to stop as it is woken; the other is there. The item is not left beside a sleeper.
@@ -268,32 +293,74 @@ void cancelled_producer(scene& s) {
     s.check((count.pushed & 4) != 0, "the patient one is in");
 }
 
-/// A callback waits for an item beside a thread, and ends, or is cancelled.
+/// A callback waits for an item beside a thread, and ends, is cancelled, or is too late.
 struct takes {
     tally* count;
     void operator()(plateau::pop_result<item> got) noexcept {
         if (got) count->popped += got->number();
     }
 };
-template <class Policies, bool Ends>
+enum class leaves : unsigned char { cancelled, ends, too_late };
+template <class Policies, leaves How>
 void callback_consumer(scene& s) {
     using armed = plateau::waiter<takes, typename Policies::sync>;
     const auto queue = std::make_unique<queue_of<Policies>>(plateau::queue_options{.max_items = 1});
     tally count;
     auto node = std::make_unique<armed>(takes{&count});
-    queue->pop_then(*node);
+    queue->pop_then(*node, plateau::inline_here, plateau::time_point(std::chrono::seconds(1)));
     s.thread("producer", [&] {
         push(*queue, 1, count);
         queue->close();
     });
     s.thread("end", [&] {
-        if constexpr (Ends) node.reset();
-        else node->cancel();
+        if constexpr (How == leaves::ends) node.reset();
+        if constexpr (How == leaves::cancelled) node->cancel();
+        if constexpr (How == leaves::too_late) queue->expire(plateau::time_point(std::chrono::seconds(1)));
     });
     s.thread("consumer", [&] { pop(*queue, count); });
     s.run();
     node.reset();
     all_came_out(s, queue, count);
+}
+
+/// A coroutine waits for an item; another aborts the queue, or closes it, and a third ends waits that are too late.
+template <class Policies, bool Aborts>
+void coroutine_consumer(scene& s) {
+    item::live = 0;
+    const auto queue = std::make_unique<queue_of<Policies>>(plateau::queue_options{.max_items = 1});
+    park_scenes::explored_loop loop;
+    tally count;
+    auto why = plateau::queue_reason::empty;
+    const auto consume = [](queue_of<Policies>& from, plateau::executor_ref where, tally& sums,
+                            plateau::queue_reason& last) -> park_scenes::detached {
+        while (const auto got = co_await from.async_pop(where)) sums.popped += got->number();
+        last = from.try_pop().reason();
+    };
+    const auto where = [&]() -> plateau::executor_ref {
+        if constexpr (Aborts) return plateau::inline_here;  // an abort may look for a while, and so does a loop
+        else return loop;
+    };
+    const park_scenes::detached coroutine = consume(*queue, where(), count, why);
+    loop.enter();
+    loop.enter();
+    s.thread("producer", [&] {
+        push(*queue, 1, count);
+        if constexpr (!Aborts) queue->close();
+        loop.leave();
+    });
+    s.thread("third", [&] {
+        if constexpr (Aborts) queue->abort();
+        else queue->expire(plateau::time_point(std::chrono::seconds(1)));
+        loop.leave();
+    });
+    if constexpr (!Aborts) s.thread("loop", [&] { loop.run(); });
+    s.run();
+    s.check(coroutine.handle.done(), "a coroutine is told of the end");
+    s.check(Aborts || count.pushed == count.popped, "what was taken in came out, once");
+    s.check(why == (Aborts ? plateau::queue_reason::aborted : plateau::queue_reason::closed), "and of which");
+    coroutine.handle.destroy();
+    s.check(item::live == 0, "every item has ended, once");
+    queue->check_invariants();
 }
 
 /// A callback on a loop was woken for an item, and ends before it looks: the item goes to the thread that waits.
@@ -446,6 +513,38 @@ void first_in_line_leaves(scene& s) {
     queue->close();
     while (pop(*queue, count)) {}
     all_came_out(s, queue, count);
+}
+
+/// The first in line is a callback that is too late, or told of an end by a third; a light one stands behind it.
+template <class Policies, bool Aborts>
+void the_line_meets_its_end(scene& s) {
+    using armed = plateau::waiter<puts, typename Policies::sync>;
+    item::live = 0;
+    {
+        const auto queue = std::make_unique<queue_of<Policies>>(
+            plateau::queue_options{.max_items = 4, .max_bytes = 2 * overhead<Policies> + 2, .low_water_items = 3});
+        tally mine, count;
+        push(*queue, 1, count);
+        push(*queue, 1, count);
+        item heavy(static_cast<int>(overhead<Policies>) + 2);
+        armed node(puts{&mine});
+        queue->push_then(node, heavy, plateau::inline_here, plateau::time_point(std::chrono::seconds(1)));
+        s.thread("light", [&] { push(*queue, 1, count); });
+        s.thread("late", [&] {
+            queue->expire(plateau::time_point(std::chrono::seconds(1)));
+            if constexpr (!Aborts) pop(*queue, count);
+        });
+        if constexpr (Aborts) s.thread("abort", [&] { queue->abort(); });
+        s.run();
+        s.check(!node.waiting(), "the first in line is told");
+        s.check(mine.pushed == 0, "and is not in");
+        if constexpr (!Aborts) {
+            queue->close();
+            while (pop(*queue, count)) {}
+            all_came_out(s, queue, count);
+        }
+    }
+    s.check(item::live == 0, "every item has ended, once");
 }
 
 }  // namespace plateau_test::queue_scenes

@@ -74,6 +74,15 @@ TEST_CASE("a thread's wait meets grant, cancel and deadline, in pairs and all at
     thread_pair<grant | cancel | deadline>("thread: grant, cancel, deadline");
 }
 
+TEST_CASE("a thread that ends its own wait at the deadline meets grant, nudge and cancel", "[floor][explore]") {
+    explore_all_modes(room, {.name = "late thread"}, late_thread_meets<parts, 0, false>);
+    explore_all_modes(room, {.name = "late thread: grant"}, late_thread_meets<parts, grant, false>);
+    explore_all_modes(room, {.name = "late thread: cancel"}, late_thread_meets<parts, cancel, false>);
+    explore_all_modes(room, large("late thread: nudge"), late_thread_meets<parts, grant, true>);
+    explore_all_modes(room, deepest("late thread: grant, cancel"), late_thread_meets<parts, grant | cancel, false>);
+    explore_all_modes(room, deepest("late thread: nudge, cancel"), late_thread_meets<parts, grant | cancel, true>);
+}
+
 TEST_CASE("a callback's wait meets grant, cancel, deadline and its end, in pairs and triples", "[floor][explore]") {
     callback_pair<grant | cancel, false>("callback: grant, cancel");
     callback_pair<grant | deadline, false>("callback: grant, deadline");

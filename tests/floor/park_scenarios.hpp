@@ -95,6 +95,45 @@ void thread_meets(scene& s) {
     s.check(!room.flagged(), "the flag is lowered behind the last waiter");
 }
 
+/// A clock that does not ring, and lags behind the sleeper's: a sleep may be over before its moment.
+struct lagging_clock {
+    explored_atomic<std::int64_t>* moment;
+    [[nodiscard]] time_point now() const noexcept {
+        return time_point(plateau::duration(moment->load(std::memory_order_relaxed)));
+    }
+};
+
+/// The same as above on such a clock, on which the sleeper itself ends its wait; for a token, or for a value.
+template <class Parts, unsigned Meets, bool Nudged>
+void late_thread_meets(scene& s) {
+    using sync = typename Parts::sync;
+    token_room<Parts> tokens(0);
+    mailbox<int, Parts> values;
+    plateau::basic_inplace_stop_source<sync> source;
+    explored_atomic<std::int64_t> moment{0};
+    auto reason = room_reason::closed;
+    s.thread("waiter", [&] {
+        const lagging_clock clock{&moment};
+        const patience_limit until(time_point(1s));
+        if constexpr (Nudged) reason = values.take(source.get_token(), clock, until).reason();
+        else reason = tokens.acquire(source.get_token(), clock, until).reason();
+    });
+    if constexpr ((Meets & grant) != 0)
+        s.thread("grant", [&] {
+            if constexpr (Nudged) static_cast<void>(values.try_put(7));
+            else tokens.release();
+        });
+    if constexpr ((Meets & cancel) != 0) s.thread("cancel", [&] { source.request_stop(); });
+    s.thread("deadline", [&] { moment.store(plateau::duration(1s).count()); });
+    s.run();
+    const bool left = Nudged ? values.try_take().has_value() : tokens.tokens() == 1;
+    s.check(left == ((Meets & grant) != 0 && reason != room_reason::none), "what was given is taken, or still there");
+    s.check((reason == room_reason::none && (Meets & grant) != 0) ||
+                (reason == room_reason::cancelled && (Meets & cancel) != 0) || reason == room_reason::timed_out,
+            "a wait ends for a reason that was there");
+    s.check(!tokens.flagged() && !values.flagged(), "the flag is lowered behind the last waiter");
+}
+
 /// A callback's result goes here. `alive` is cleared when the end of its waiter has returned.
 struct callback_log {
     int runs = 0;

@@ -34,6 +34,8 @@ TEST_CASE("a thread in the queue meets release, cancel, deadline and changed bou
     explore_all_modes(room, {.name = "gate: shrink"}, thread_meets<shipped, shrink>);
     explore_all_modes(room, {.name = "gate: raise"}, thread_meets<shipped, widen>);
     explore_all_modes(room, large("gate: release, raise"), thread_meets<shipped, release | widen>);
+    explore_all_modes(room, large("gate: release, halt"), thread_meets<shipped, release | halt>);
+    explore_all_modes(room, large("gate: release, tighten"), thread_meets<shipped, release | tighten>);
 }
 
 TEST_CASE("a heavy request gives up in every way while a permit comes back", "[gate][explore]") {
@@ -51,6 +53,8 @@ TEST_CASE("a drain meets the last permit, a waiter and the opening of the gate",
     explore_all_modes(room, large("drain: release"), drain_meets_release<shipped, false>);
     explore_all_modes(room, large("drain: resume"), drain_meets_release<shipped, true>);
     explore_all_modes(room, large("drain: waiter"), resume_lets_in_who_waits<shipped>);
+    explore_all_modes(room, large("drain: two, release, cancel"), two_drain<shipped, release | cancel>);
+    explore_all_modes(room, large("drain: two, release, deadline"), two_drain<shipped, release | deadline>);
 }
 
 TEST_CASE("the end of a gate meets permits that come back and waiters that leave", "[gate][explore]") {
@@ -62,4 +66,9 @@ TEST_CASE("the end of a gate meets permits that come back and waiters that leave
     explore_all_modes(room, large("end: sleeper, deadline"), end_meets_sleeper<shipped, deadline>);
     explore_all_modes(room, large("end: sleeper, release"), end_meets_sleeper<shipped, release>);
     explore_all_modes(room, {.name = "end: permits"}, the_last_frees<shipped>);
+    explore_all_modes(room, {.name = "end: arming, free"}, end_meets_arming<shipped, true, false>);
+    explore_all_modes(room, {.name = "end: arming, full"}, end_meets_arming<shipped, false, false>);
+    explore_all_modes(room, large("end: arming, free, posted"), end_meets_arming<shipped, true, true>);
+    explore_all_modes(room, large("end: arming, full, posted"), end_meets_arming<shipped, false, true>);
+    explore_all_modes(room, large("end: arming again"), end_meets_arming_again<shipped>);
 }

@@ -30,7 +30,16 @@ using plateau::shed_reason;
 using plateau::time_point;
 using explored_admission = plateau::basic_admission<explored_sync>;
 
-enum meets : unsigned { release = 1, cancel = 2, deadline = 4, destroy = 8, shrink = 16, widen = 32 };
+enum meets : unsigned {
+    release = 1,
+    cancel = 2,
+    deadline = 4,
+    destroy = 8,
+    shrink = 16,
+    widen = 32,
+    halt = 64,
+    tighten = 128
+};
 
 /// What became of a callback. It gives the place back at once, or keeps it.
 struct answer_log {
@@ -128,11 +137,18 @@ void thread_meets(scene& s) {
             door.set_limit(2);
             door.set_max_bytes(6);
         });
+    if constexpr ((Meets & halt) != 0)
+        s.thread("halt", [&] {
+            door.set_limit(0);
+            door.set_limit(1);
+        });
+    if constexpr ((Meets & tighten) != 0) s.thread("tighten", [&] { door.set_max_bytes(1); });
     if constexpr ((Meets & cancel) != 0) s.thread("cancel", [&] { source.request_stop(); });
     if constexpr ((Meets & deadline) != 0) s.thread("deadline", [&] { clock.advance(1s); });
     s.run();
     s.check(reason == shed_reason::none || (reason == shed_reason::cancelled && (Meets & cancel) != 0) ||
-                (reason == shed_reason::timed_out && (Meets & deadline) != 0),
+                (reason == shed_reason::timed_out && (Meets & deadline) != 0) ||
+                (reason == shed_reason::too_large && (Meets & tighten) != 0),
             "a wait ends for a reason that was there");
     held->release();
     check_empty(s, door);
@@ -225,6 +241,38 @@ void drain_meets_release(scene& s) {
     check_empty(s, door);
 }
 
+/// Two wait for an empty gate, a thread and a callback: each is told once, or leaves when it must.
+struct note_drain {
+    int* runs;
+    plateau::drain_reason* reason;
+    void operator()(plateau::drain_result r) const noexcept {
+        ++*runs;
+        *reason = r.reason();
+    }
+};
+template <class Policies, unsigned Meets>
+void two_drain(scene& s) {
+    using plateau::drain_reason;
+    plateau::basic_manual_clock<explored_sync> clock;
+    plateau::basic_gate<Policies> door({.max_in_flight = 1, .max_wait = plateau::forever}, clock);
+    auto held = door.try_admit();
+    int runs = 0;
+    auto told = drain_reason::none, other = drain_reason::none;
+    plateau::waiter<note_drain, explored_sync> node(note_drain{&runs, &other});
+    door.drain_then(node);
+    s.thread("drain", [&] { told = door.drain_until(time_point(1s)).reason(); });
+    if constexpr ((Meets & release) != 0) s.thread("release", [&] { held->release(); });
+    if constexpr ((Meets & cancel) != 0) s.thread("cancel", [&] { node.cancel(); });
+    if constexpr ((Meets & deadline) != 0) s.thread("deadline", [&] { clock.advance(1s); });
+    s.run();
+    held->release();
+    s.check(told == drain_reason::none || (told == drain_reason::timed_out && (Meets & deadline) != 0),
+            "a drain ends for a reason that was there");
+    s.check(runs == 1 && (other == drain_reason::none || (other == drain_reason::cancelled && (Meets & cancel) != 0)),
+            "a callback runs exactly once, for a reason that was there");
+    check_empty(s, door);
+}
+
 /// Nobody who waits is forgotten by a gate that was drained and opened again.
 template <class Policies>
 void resume_lets_in_who_waits(scene& s) {
@@ -299,6 +347,89 @@ void end_meets_sleeper(scene& s) {
     s.check(reason == shed_reason::closed || (reason == shed_reason::none && (Meets & release) != 0) ||
                 (reason == shed_reason::timed_out && (Meets & deadline) != 0),
             "a wait ends for a reason that was there");
+}
+
+/// Has room for one piece of work, which is run when it is told to.
+struct slow_executor {
+    explored_atomic<int> posted{0};
+    std::optional<plateau::work> what;
+    void post(plateau::work next) noexcept {
+        what = next;
+        posted.store(1);
+    }
+    void run() {
+        if (posted.exchange(0) == 1) (*what)();
+    }
+};
+
+/// Who has armed a waiter ends the gate, while another cancels the waiter and its executor runs.
+template <class Policies, bool Free, bool Posted>
+void end_meets_arming(scene& s) {
+    plateau::basic_manual_clock<explored_sync> clock;
+    auto door = std::make_unique<plateau::basic_gate<Policies>>(
+        plateau::gate_options{.max_in_flight = 1, .max_wait = plateau::forever}, clock);
+    plateau::basic_permit<explored_sync> held;
+    if (!Free) held = door->try_admit().take();
+    slow_executor later;
+    answer_log log;
+    explored_request waits(keep_answer{&log});
+    s.thread("arms and ends", [&] {
+        if constexpr (Posted) door->admit_then(waits, {}, later);
+        else door->admit_then(waits);
+        door.reset();
+    });
+    s.thread("cancels", [&] { waits.cancel(); });
+    if constexpr (Posted) s.thread("runs", [&] { later.run(); });
+    s.run();
+    later.run();
+    s.check(log.runs == 1, "a callback runs exactly once");
+    s.check(log.reason == shed_reason::closed || log.reason == shed_reason::cancelled ||
+                (log.reason == shed_reason::none && Free),
+            "a wait ends for a reason that was there");
+}
+
+/// A callback arms its waiter again, and tells another that the gate may end.
+template <class Policies>
+struct waits_again {
+    using armed = plateau::waiter<waits_again, explored_sync>;
+    plateau::basic_gate<Policies>* door;
+    slow_executor* where;
+    armed* const* self;
+    explored_atomic<int>* runs;
+    std::optional<explored_admission>* kept;
+    shed_reason* last;
+    void operator()(explored_admission a) const noexcept {
+        *last = a.reason();
+        if (runs->load() != 0) {
+            runs->store(2);
+            return;
+        }
+        if (a) kept->emplace(std::move(a));
+        door->admit_then(**self, {}, *where);
+        runs->store(1);
+    }
+};
+template <class Policies>
+void end_meets_arming_again(scene& s) {
+    plateau::basic_manual_clock<explored_sync> clock;
+    auto door = std::make_unique<plateau::basic_gate<Policies>>(
+        plateau::gate_options{.max_in_flight = 1, .max_wait = plateau::forever}, clock);
+    slow_executor later;
+    explored_atomic<int> runs{0};
+    std::optional<explored_admission> kept;
+    shed_reason last = shed_reason::none;
+    typename waits_again<Policies>::armed* self = nullptr;
+    typename waits_again<Policies>::armed waits({door.get(), &later, &self, &runs, &kept, &last});
+    self = &waits;
+    door->admit_then(waits, {}, later);
+    s.thread("runs", [&] { later.run(); });
+    s.thread("ends", [&] {
+        while (runs.load() == 0) explored_sync::yield();
+        door.reset();
+    });
+    s.run();
+    later.run();
+    s.check(runs == 2 && last == shed_reason::closed, "who was on his way into the queue is told of its end");
 }
 
 /// Permits outlive their gate, and go on two threads while it ends.

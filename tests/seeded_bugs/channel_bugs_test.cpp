@@ -36,6 +36,7 @@ struct closes_the_head_first : explored {};
 struct closes_for_consumers : explored {};
 struct believes_an_old_tail : explored {};
 struct leaves_the_unwritten : explored {};
+struct trusts_the_first_abort : explored {};
 struct keeps_an_item_to_itself : explored {};
 struct keeps_room_to_itself : explored {};
 
@@ -109,6 +110,10 @@ std::size_t ring_of<leaves_the_unwritten>::discard(word head, word tail) noexcep
     return count;
 }
 
+/// Who finds the queue aborted takes it for empty.
+template <>
+void core_of<trusts_the_first_abort>::await_discarding() {}
+
 /// A consumer that was woken and ends leaves, and nothing more.
 template <>
 void core_of<keeps_an_item_to_itself>::pass_item_on() noexcept {}
@@ -181,6 +186,11 @@ TEST_CASE("defects at the end of the queue are noticed", "[channel][seeded]") {
                    [](shared_check& check) {
                        explore_into(check, {.name = "seeded 9", .preemptions = 2, .stale = 1},
                                     abort_meets_all<leaves_the_unwritten>);
+                   }});
+    expect_killed({"F8", "a second abort returns before the first has ended the items", ends, "no item is alive",
+                   [](shared_check& check) {
+                       explore_into(check, {.name = "seeded 10", .preemptions = 2, .stale = 1},
+                                    two_aborts<trusts_the_first_abort>);
                    }});
 }
 

@@ -34,6 +34,7 @@ struct shrinks_without_a_word : plateau::gate_policies {
 
 struct loses_what_it_took_for_a_leaver : explored_gate {};
 struct gives_back_before_it_looks : explored_gate {};
+struct forgets_who_is_on_his_way : explored_gate {};
 
 }  // namespace
 
@@ -123,6 +124,13 @@ void detail::gate_block<gives_back_before_it_looks>::release_slowly(std::uint64_
     if ((seen & gate_word::orphaned) != 0 && gate_word::count(seen) == 1) end_party();
 }
 
+/// The gate's end finds those who are linked, and them only: one that was let in and is posted comes to what is gone.
+template <>
+void detail::admit_verb<detail::gate_block<forgets_who_is_on_his_way>>::announce(node& own) noexcept {
+    own.set_deadline(end_of_wait());
+    own.set_cargo(gate_cargo::bytes(bytes_));
+}
+
 TEST_CASE("defects of who comes in are noticed", "[gate][seeded]") {
     expect_killed({"F6", "the bounds are looked at before a permit is added, and not while",
                    "gate: attempts are refused for want of a place, and for nothing else", "no more is declared",
@@ -179,5 +187,11 @@ TEST_CASE("defects of permits are noticed", "[gate][seeded]") {
                    [](shared_check& check) {
                        explore_into(check, {.name = "seeded: early return", .stale = 1},
                                     gate_scenes::end_meets<gives_back_before_it_looks, gate_scenes::release>);
+                   }});
+    expect_killed({"F10", "a gate ends before who is on his way into its queue",
+                   "gate: the end of a gate meets permits that come back and waiters that leave", "after its end",
+                   [](shared_check& check) {
+                       explore_into(check, {.name = "seeded: on his way", .stale = 1},
+                                    gate_scenes::end_meets_arming<forgets_who_is_on_his_way, true, false>);
                    }});
 }

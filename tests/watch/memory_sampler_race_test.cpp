@@ -30,8 +30,9 @@ TEST_CASE("ticks, copies and figures from eight threads are whole", "[watch][rac
             }
         });
         REQUIRE(torn->load() == 0);
-        REQUIRE(line->stats().samples == taken->load());
-        REQUIRE(taken->load() > 0);
+        // Every tick may have met another's call, of a thread that was not running.
+        REQUIRE(line->tick(500));
+        REQUIRE(line->stats().samples == taken->load() + 1);
         line->check_invariants();
     });
 }

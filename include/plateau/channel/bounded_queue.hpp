@@ -221,7 +221,7 @@ public:
     /// whoever waits for items, once there are none.
     void close() noexcept { core_.close(); }
     /// Effects: lets nothing in or out any more, and destroys what is queued, before it returns. The first abort
-    /// counts: its reason stays. Blocks: for the moves of pushes that had begun.
+    /// counts: its reason stays. Blocks: for the moves of pushes that had begun, and for an abort on another thread.
     void abort(failure why = {}) noexcept { core_.abort(std::move(why)); }
     /// True after `close` and after `abort`.
     [[nodiscard]] bool is_closed() const noexcept { return core_.is_closed(); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <plateau/channel/failure.hpp>
+#include <plateau/channel/one_event.hpp>
 #include <plateau/channel/queue_options.hpp>
 #include <plateau/channel/queue_ring.hpp>
 #include <plateau/channel/queue_stats.hpp>
@@ -133,12 +134,19 @@ public:
     }
     void abort(failure why) noexcept {
         end_.lock();
-        if ((ring_.head() & queue_words::aborted) != 0) return end_.unlock();
+        if ((ring_.head() & queue_words::aborted) != 0) {
+            const bool inside = aborter_ == sync::thread_id();  // something that it tells, or ends, aborts as well
+            end_.unlock();
+            if (!inside) await_discarding();
+            return;
+        }
         std::swap(failure_, why);
+        aborter_ = sync::thread_id();
         const auto before = ring_.end(queue_words::closed | queue_words::aborted);
         end_.unlock();
         wake_all(before.tail, before.head);
         discarded_.add(ring_.discard_all());
+        discarding_is_over_.happen();
     }
     [[nodiscard]] bool is_closed() const noexcept { return (ring_.tail() & queue_words::closed) != 0; }
     [[nodiscard]] failure error() const noexcept {
@@ -351,6 +359,9 @@ private:
         if ((head & queue_words::waits) != 0) wake_producers(SIZE_MAX);
     }
 
+    /// Another has decided on the abort, and may have got no further.
+    void await_discarding() { discarding_is_over_.wait(); }
+
     [[nodiscard]] bool is_low(word tail, word head) const noexcept {
         return ring_.words().items(tail, head) <= low_items_ &&
                (!weighed() || ring_.words().weight(tail, head) <= low_bytes_);
@@ -385,7 +396,9 @@ private:
     alignas(destructive_interference) list_type consumers_;
     list_type producers_;
     mutable typename sync::mutex end_;
-    failure failure_;  // under end_
+    failure failure_;                // under end_
+    const void* aborter_ = nullptr;  // under end_; a thread
+    one_event<sync> discarding_is_over_;
     queue_counter<sync, typename Policies::stats> discarded_, refused_, push_waits_, pop_waits_;
 };
 

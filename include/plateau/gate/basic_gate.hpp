@@ -34,8 +34,8 @@ PLATEAU_NAMESPACE_BEGIN
 ///              bytes, too_large, draining. The waiting forms: queue_full in place of the first two (where there is a
 ///              queue), timed_out, deadline, cancelled, closed. With a free place a request is admitted whatever its
 ///              deadline and its stop token say.
-/// Lifetime     permits may outlive the gate. Whoever waits in the queue when it ends is told `closed`; nobody may be
-///              on his way into a call, and nobody may wait in `drain`.
+/// Lifetime     permits may outlive the gate. Whoever waits when it ends is told `closed`, also one that has yet to be
+///              told on its executor; nobody may be on his way into a call, and nobody may wait in `drain`.
 /// Memory       one allocation, in the constructor. Who waits brings his own node.
 ///
 /// I1  the word's flag says whether somebody is in the queue.      I2  `queued` is how many.

@@ -59,10 +59,11 @@ inline constexpr std::uint64_t by_deadline = std::uint64_t{1} << 62;  ///< it is
 ///   leave    a request that is cancelled, or too late, is claimed first and then taken off under the mutex, by the
 ///            claimer; those behind it are served in the same session.
 ///   end      sets `orphaned`, refuses all who wait, waits until those who were leaving have left, and passes through
-///            both mutexes. Then it and the last permit have gone, and the second of the two frees the block.
+///            both mutexes. Then it, the last permit, and who holds the block have gone, and the last of them frees it.
 ///
 /// Who may be in here: callers of the gate, by its life; holders of a permit, until the exchange that gives it back; a
-/// waiter, while it is linked; and whoever gave his permit back under a mutex, until he leaves the mutex (while
+/// waiter, while it is linked, or holds the block: from its announcement on, until it is linked or told; and whoever
+/// gave his permit back under a mutex, until he leaves the mutex (while
 /// somebody is in the queue, or before `orphaned` is set: so the gate's end, which passes through it, comes after him).
 template <class Policies>
 class alignas(destructive_interference) gate_block final : public gate_core<typename Policies::sync> {
@@ -312,8 +313,18 @@ public:
             const typename list::template session<drain_flag> in(drains, drain_flag{this});
             PLATEAU_EXPECTS(in.front() == nullptr, "a gate ended while somebody waited for it to be empty");
         }
-        if (gate_word::count(seen) == 0) parties_.store(1, std::memory_order_relaxed);  // nobody else is there
+        if (gate_word::count(seen) == 0) end_party();  // that of the permits
         end_party();
+    }
+    [[nodiscard]] bool has_ended() const noexcept {
+        return (this->word.load(std::memory_order_acquire) & gate_word::orphaned) != 0;
+    }
+
+    /// By a request on its way into the queue, inside a call of the gate: the block stays until `end_party`.
+    void hold() noexcept { parties_.fetch_add(1, std::memory_order_relaxed); }
+    /// The gate, all permits together, and each request on its way: the last of them to go frees the block.
+    void end_party() noexcept {
+        if (parties_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
     }
 
     list queue;
@@ -475,11 +486,6 @@ private:
     void release_orphan(std::uint64_t own) noexcept {
         if (gate_word::count(this->word.fetch_sub(own, std::memory_order_acq_rel)) == 1) end_party();
     }
-    /// The gate, and all permits together: the second of the two to go frees the block.
-    void end_party() noexcept {
-        if (parties_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
-    }
-
     [[nodiscard]] std::chrono::milliseconds draw_retry() noexcept {
         return retry_.after(mix(lot_.fetch_add(1, std::memory_order_relaxed)));  // only has to differ each time
     }
@@ -495,7 +501,7 @@ private:
     using atomic = typename sync::template atomic<T>;
 
     // Beside the word, which everybody writes, stands what is seldom touched. What everybody reads has its own lines.
-    atomic<std::uint32_t> parties_{2};
+    atomic<std::uint32_t> parties_{2};  // the gate; its permits, all together; each request on its way
     atomic<std::uint64_t> lot_;
     alignas(destructive_interference) atomic<std::uint32_t> bound_;  // written under the queue's mutex
     atomic<std::uint32_t> peak_{0};

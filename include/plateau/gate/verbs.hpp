@@ -14,6 +14,7 @@
 #include <climits>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
@@ -46,27 +47,38 @@ public:
 
     std::optional<result_type> attempt() noexcept {
         queued_ = false;
-        const shed_reason why = block_->take(bytes_);
-        if (why == shed_reason::none) return result_type(*block_, bytes_);
-        const shed_reason final_answer = block_->why_it_may_not_wait(why);
-        if (final_answer == shed_reason::none) return std::nullopt;
-        return block_->refuse(final_answer);
+        std::optional<result_type> done = look();
+        if (done) let_go();
+        return done;
     }
 
     struct flag_of_request {
         admit_verb* verb;
-        bool raise() const noexcept { return verb->queued_ = verb->block_->announce(verb->bytes_); }
+        bool raise() const noexcept {
+            verb->queued_ = verb->block_->announce(verb->bytes_);
+            if (verb->queued_) verb->let_go();  // from here on the gate's end looks for it
+            return verb->queued_;
+        }
         void lower() const noexcept { verb->block_->queue_is_empty(); }
     };
     [[nodiscard]] wait_list<sync>& list() noexcept { return block_->queue; }
     [[nodiscard]] flag_of_request flag() noexcept { return {this}; }
 
     void announce(node& own) noexcept {
+        if (!std::exchange(holds_, true)) block_->hold();
         if (own.deadline() == (time_point::max)()) own.set_deadline(end_of_wait());
         // More bytes than the word can hold are more than any budget: such a request is never linked.
         own.set_cargo(gate_cargo::bytes(bytes_) | (by_deadline_ ? gate_cargo::by_deadline : 0));
     }
-    void forget(node& own) noexcept { block_->leave(own); }
+    void forget(node& own) noexcept {
+        block_->leave(own);
+        if (!holds_) return;
+        // It was claimed on its way into the queue, which did not take it.
+        static_cast<void>(block_->refuse(why_it_left(own.outcome())));
+        queued_ = true;
+        let_go();
+    }
+    void drop() noexcept { let_go(); }
 
     [[nodiscard]] result_type granted(node& own) noexcept {
         if ((own.cargo() & gate_cargo::refused) == 0) return result_type(*block_, gate_cargo::bytes(own.cargo()));
@@ -74,22 +86,40 @@ public:
         return result_type(why, why == shed_reason::closed ? nullptr : block_);
     }
     [[nodiscard]] result_type refused(wake how) noexcept {
-        const shed_reason why = Block::why_it_left(how, by_deadline_ ? gate_cargo::by_deadline : 0);
-        if (!queued_) return block_->refuse(why);
-        return result_type(why, block_);  // counted by whoever took it off the queue
+        const shed_reason why = why_it_left(how);
+        if (!queued_) static_cast<void>(block_->refuse(why));  // else counted by whoever took it off the queue
+        let_go();
+        return result_type(why, block_);
     }
     void hand_on(node& own) noexcept {
+        let_go();
         if (own.outcome() == wake::granted && (own.cargo() & gate_cargo::refused) == 0)
             block_->release(gate_word::one + gate_cargo::bytes(own.cargo()));
     }
 
 private:
+    [[nodiscard]] std::optional<result_type> look() noexcept {
+        const shed_reason why = block_->take(bytes_);
+        if (why == shed_reason::none) return result_type(*block_, bytes_);
+        if (holds_ && block_->has_ended()) return result_type(shed_reason::closed, nullptr);
+        const shed_reason final_answer = block_->why_it_may_not_wait(why);
+        if (final_answer == shed_reason::none) return std::nullopt;
+        return block_->refuse(final_answer);
+    }
+    [[nodiscard]] shed_reason why_it_left(wake how) const noexcept {
+        return Block::why_it_left(how, by_deadline_ ? gate_cargo::by_deadline : 0);
+    }
+    void let_go() noexcept {
+        if (std::exchange(holds_, false)) block_->end_party();
+    }
+
     Block* block_;
     std::uint64_t bytes_;
     time_point deadline_;
     duration wait_;
     bool by_deadline_ = false;
     bool queued_ = false;  // its last announcement linked it
+    bool holds_ = false;   // on its way into the queue, or past it to be told: the block stays, though the gate may go
 };
 
 /// `drain`: waits until no permit is out, or the gate is open again.
