@@ -189,6 +189,25 @@ void a_part_of_a_place_gives_no_blocks_back(shared_check& check) {
     }
 }
 
+/// The place that the object filled is free room of no bytes, and lies in the run as the free end does.
+template <class Hands>
+void a_run_that_goes_back_leaves_no_room_behind(shared_check& check) {
+    for (const bool end_given_up : {false, true}) {
+        plateau::arena_pool pool{large_blocks};
+        plateau::request_arena arena{pool, {.large_bytes = 1'000}};
+        void* const first = large_place(arena);
+        if (end_given_up) static_cast<void>(arena.allocate_bytes(400'000));
+        void* const again = fill(arena.allocate_bytes(200'000), 200'000);
+        check.expect(again == first, "it fills the place of the first");
+        const auto held = arena.stats().held_bytes;
+        Hands::give_back(arena, again, 200'000);
+        check.equal(held - arena.stats().held_bytes, 256_KiB, "what goes back");
+        arena.check_invariants();
+        for (int i = 0; i < 4; ++i) fill(arena.allocate_bytes(70'000), 70'000);
+        arena.check_invariants();
+    }
+}
+
 /// The head of a run is no power of two: what stands behind it may have to leave room.
 template <class Hands>
 void a_run_has_room_for_every_alignment(shared_check& check) {

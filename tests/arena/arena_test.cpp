@@ -371,6 +371,10 @@ TEST_CASE("an object in a part of what a larger one left gives no blocks back", 
     passes(a_part_of_a_place_gives_no_blocks_back<as_shipped>);
 }
 
+TEST_CASE("blocks that go back take along what free room there was in them", "[arena][unit]") {
+    passes(a_run_that_goes_back_leaves_no_room_behind<as_shipped>);
+}
+
 TEST_CASE("blocks are enough for an object of any alignment, and none is taken beyond that", "[arena][unit]") {
     passes(a_run_has_room_for_every_alignment<as_shipped>);
 }

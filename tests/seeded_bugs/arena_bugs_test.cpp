@@ -37,6 +37,7 @@ struct given_back {
 };
 struct after_what_was_closed : given_back {};
 struct never_closed : given_back {};
+struct beside_its_room : given_back {};
 struct behind_a_round_head {
     std::size_t bytes;
     std::size_t align;
@@ -168,6 +169,15 @@ void plateau::request_arena::defer(never_closed& what) {
     deallocate_bytes(what.memory, what.bytes);
 }
 
+/// Of the room in the run the free end alone goes with it.
+template <>
+void plateau::request_arena::defer(beside_its_room& what) {
+    const detail::arena_window before = current_;
+    const std::size_t held = held_;
+    deallocate_bytes(what.memory, what.bytes);
+    if (held_ != held && before.room() == 0) current_ = before;
+}
+
 /// What stands behind the head is aligned as far as the head is long, as it would be if that were a power of two.
 template <>
 void plateau::request_arena::defer(behind_a_round_head& what) {
@@ -202,6 +212,12 @@ struct forgets_where_the_end_was : as_shipped {
 struct keeps_what_was_closed : as_shipped {
     static void give_back(plateau::request_arena& arena, void* memory, std::size_t n) {
         never_closed what{{memory, n}};
+        arena.defer(what);
+    }
+};
+struct keeps_room_of_no_bytes : as_shipped {
+    static void give_back(plateau::request_arena& arena, void* memory, std::size_t n) {
+        beside_its_room what{{memory, n}};
         arena.defer(what);
     }
 };
@@ -276,6 +292,10 @@ TEST_CASE("defects of an arena's blocks are noticed", "[arena][seeded]") {
                    "arena: a large object that filled its blocks gives them back to the pool at once",
                    "what goes back with the first",
                    a_large_object_gives_back_the_end_that_was_given_up<keeps_what_was_closed>});
+    expect_killed({"F10", "a place that was filled stays when its run goes back",
+                   "arena: blocks that go back take along what free room there was in them",
+                   "free room outside of the blocks",
+                   a_run_that_goes_back_leaves_no_room_behind<keeps_room_of_no_bytes>});
     expect_killed({"F3", "the head of a run is taken for a power of two",
                    "arena: blocks are enough for an object of any alignment, and none is taken beyond that",
                    "there is room for it", a_run_has_room_for_every_alignment<takes_the_head_for_round>});
