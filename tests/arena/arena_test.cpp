@@ -242,52 +242,11 @@ TEST_CASE("objects that own heap memory give it back, one hundred thousand times
 }
 
 TEST_CASE("objects and elements stand where their type asks, with and without a destructor", "[arena][unit]") {
-    const auto is_aligned = [](const auto& object) {
-        return reinterpret_cast<std::uintptr_t>(&object) % alignof(std::remove_cvref_t<decltype(object)>) == 0;
-    };
-    struct alignas(512) wide {
-        char bytes[600];
-    };
-    struct alignas(512) ending : wide {
-        ~ending() { bytes[0] = 'e'; }
-    };
-    plateau::arena_pool pool;
-    for (const std::size_t before : {0U, 1U, 100U, 5'000U}) {
-        plateau::request_arena arena(pool);
-        if (before != 0) static_cast<void>(arena.allocate_bytes(before, 1));
-        CHECK(is_aligned(arena.create_array<ending>(3).front()));
-        CHECK(is_aligned(arena.create_array<wide>(3).front()));
-        CHECK(is_aligned(arena.create<ending>()));
-        CHECK(is_aligned(arena.create_array<std::string>(3).front()));
-        CHECK(is_aligned(arena.create_array<char>(3).front()));
-        arena.check_invariants();
-    }
+    passes(objects_stand_where_their_type_asks<shipped>);
 }
 
 TEST_CASE("a mark is good after any number of nested loops that came and went", "[arena][unit]") {
-    plateau::arena_pool pool;
-    plateau::request_arena arena(pool);
-    const auto nested_loop = [&arena] {
-        const auto outer = arena.mark();
-        static_cast<void>(arena.allocate_bytes(100));
-        const auto inner = arena.mark();
-        static_cast<void>(arena.allocate_bytes(100));
-        return arena.rewind(inner) && arena.rewind(outer) && !arena.rewind(inner);
-    };
-    CHECK(nested_loop());
-    const auto first = arena.mark();
-    bool good = true;
-    for (int i = 0; i < 50; ++i) good = nested_loop() && good;
-    const auto second = arena.mark();
-    for (int i = 0; i < 50; ++i) good = nested_loop() && good;
-    CHECK(good);
-    CHECK(arena.rewind(second));
-    CHECK(arena.rewind(first));
-    CHECK_FALSE(arena.rewind(second));
-    // And again, now that it was used.
-    for (int i = 0; i < 50; ++i) good = nested_loop() && good;
-    CHECK(good);
-    CHECK(arena.rewind(first));
+    passes(a_mark_is_good_after_any_number_of_loops<as_shipped>);
 }
 
 TEST_CASE("an arena without a bound has no ceiling", "[arena][unit]") {
@@ -404,41 +363,20 @@ TEST_CASE("memory that is given back last is used again", "[arena][unit]") {
 }
 
 TEST_CASE("a large object that filled its blocks gives them back to the pool at once", "[arena][unit]") {
-    plateau::arena_pool pool;
-    plateau::request_arena arena(pool);
-    fill(arena.allocate_bytes(60'000), 60'000);
-    std::size_t size = 100'000;
-    void* buffer = fill(arena.allocate_bytes(size), size, 1);
-    for (int i = 0; i < 5; ++i) {  // as a vector grows
-        void* const next = fill(arena.allocate_bytes(2 * size), 2 * size, 1);
-        arena.deallocate_bytes(buffer, size);
-        buffer = next;
-        size *= 2;
-        arena.check_invariants();
-        pool.check_invariants();
-    }
-    CHECK(is_filled(buffer, size, 1));
-    CHECK(arena.stats().held_bytes <= size + 4 * 64_KiB);
-    arena.deallocate_bytes(buffer, size);
-    CHECK(arena.stats().held_bytes <= 4 * 64_KiB);
+    passes(a_large_object_gives_its_blocks_back<as_shipped>);
+    passes(a_large_object_gives_back_the_end_that_was_given_up<as_shipped>);
 }
 
 TEST_CASE("an object in a part of what a larger one left gives no blocks back", "[arena][unit]") {
-    plateau::arena_pool pool{{.max_bytes = 8_MiB, .block_bytes = 256_KiB}};
-    plateau::request_arena arena{pool, {.large_bytes = 1'000}};
-    void* const first = arena.allocate_bytes(200'000);
-    void* const behind_it = arena.allocate_bytes(500);
-    arena.deallocate_bytes(first, 200'000);
-    arena.deallocate_bytes(behind_it, 500);
-    void* const part = arena.allocate_bytes(50'000);
-    CHECK(part == first);
-    static_cast<void>(arena.allocate_bytes(400'000));
-    const auto held = arena.stats().held_bytes;
-    arena.deallocate_bytes(part, 50'000);
-    arena.check_invariants();
-    CHECK(arena.stats().held_bytes == held);
-    std::memset(arena.allocate_bytes(100'000), 1, 100'000);
-    arena.check_invariants();
+    passes(a_part_of_a_place_gives_no_blocks_back<as_shipped>);
+}
+
+TEST_CASE("blocks that go back take along what free room there was in them", "[arena][unit]") {
+    passes(a_run_that_goes_back_leaves_no_room_behind<as_shipped>);
+}
+
+TEST_CASE("blocks are enough for an object of any alignment, and none is taken beyond that", "[arena][unit]") {
+    passes(a_run_has_room_for_every_alignment<as_shipped>);
 }
 
 TEST_CASE("a large object older than a mark keeps its blocks, and a rewind finds them", "[arena][unit]") {

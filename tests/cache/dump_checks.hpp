@@ -385,6 +385,20 @@ void a_value_that_is_nested_too_deep_is_not_read(shared_check& check) {
     check.expect(!back.entries.empty() && back.entries.back().key == 4, "what follows is read");
 }
 
+/// What the header and the end say, and what the format calls zero.
+template <class Source>
+void numbers_that_lie_are_damage(shared_check& check) {
+    using file = forged_file<int, int>;
+    const auto is_damage = [&](file& forged, const char* what) {
+        const auto back = read_dump<int, int>(reads<Source>(forged.bytes()));
+        check.expect(back.result.reason() == plateau::warm_up_reason::damaged, what);
+    };
+    file longer, busy, reserved(0, 1);
+    is_damage(longer.entry(1, 1).frame(format::end_mark, 2, 0), "an entry that the end counts and that is not there");
+    is_damage(busy.frame(format::end_mark, 0, 1), "a time to idle at the end");
+    is_damage(reserved.end(), "what the header reserves");
+}
+
 /// Seconds before and after, and numbers at both ends.
 template <class Source = file_reader>
 void the_time_away_is_taken_off(shared_check& check) {

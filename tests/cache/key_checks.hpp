@@ -227,7 +227,6 @@ inline route_request random_request(random_source& random) {
         request.query += random_letters(random, letters, random.one_in(20) ? 60 : 5);
         request.query += '&';
     }
-    if (request.query.starts_with('?')) request.query[0] = '/';
     for (std::uint64_t i = random.below(4); i > 0; --i)
         request.names.push_back(random_letters(random, {"ab= \0aA", 7}, 1));
     return request;

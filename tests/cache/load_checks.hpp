@@ -10,14 +10,21 @@
 #include <plateau/executor.hpp>
 #include <plateau/waiter.hpp>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
+#include <vector>
 
 namespace plateau_test {
 
@@ -325,6 +332,178 @@ void an_absent_key_is_remembered_for_its_time(shared_check& check) {
     check.equal(all->stats().absent_served, 2U, "calls answered from memory");
     check.equal(all->size(), 1U, "entries: absent keys are none");
     all.check_idle(check);
+}
+
+// ---- absent keys that are put meanwhile
+
+/// Runs something once when it is copied.
+struct acts_when_copied {
+    mutable std::function<void()>* act = nullptr;
+    int number = 0;
+    acts_when_copied(int n) : number(n) {}
+    acts_when_copied(const acts_when_copied& other) : number(other.number) {
+        if (other.act != nullptr) (*std::exchange(other.act, nullptr))();
+    }
+    acts_when_copied(acts_when_copied&&) noexcept = default;
+    acts_when_copied& operator=(acts_when_copied&&) = delete;
+    friend std::size_t owned_bytes(const acts_when_copied&) noexcept { return 0; }
+};
+
+template <class Policies>
+void an_absence_found_during_a_put_is_forgotten(shared_check& check) {
+    plateau::manual_clock clock;
+    bool there = false;
+    plateau::loading_cache<plateau::concurrent_lru_cache<int, acts_when_copied, Policies>> all{
+        {.cache = {.max_entries = 10}, .absent_for = 1h}, clock, [&](int) -> std::optional<acts_when_copied> {
+            if (!there) return std::nullopt;
+            return acts_when_copied(9);
+        }};
+    load_reason meanwhile = load_reason::none;
+    std::function<void()> ask = [&] { meanwhile = all.get(1).reason(); };
+    acts_when_copied value(5);
+    value.act = &ask;
+    check.expect(static_cast<bool>(all.put(1, value)), "the value is kept");
+    check.expect(meanwhile == load_reason::absent, "before it was stored the key was absent");
+    there = true;
+    static_cast<void>(all.inner().erase(1));  // as if it had been evicted
+    const auto got = all.get(1);
+    check.expect(got && got->number == 9, "a key that was put is asked for again");
+}
+
+template <class Policies>
+void a_value_without_room_ends_an_absence(shared_check& check) {
+    plateau::manual_clock clock;
+    bool there = false;
+    load_cache<Policies> all{{.cache = {.max_entries = 10, .max_entry_bytes = 1'000}, .absent_for = 1h},
+                             clock,
+                             [&](int) { return there ? std::optional<text>("from the origin") : std::nullopt; }};
+    check.expect(all.get(1).reason() == load_reason::absent, "the origin does not have it");
+    there = true;
+    check.expect(all.get(1).reason() == load_reason::absent, "that is remembered");
+    check.expect(all.put(1, text(10'000, 'x')).reason() == plateau::cache_reason::too_large, "a value has no room");
+    check.expect(static_cast<bool>(all.get(1)), "a key of which there is a value is asked for again");
+}
+
+// ---- entries that came past the loads
+
+template <class Policies>
+void an_entry_that_came_past_the_loads_ends(shared_check& check) {
+    const typename loads<Policies>::options options{.cache = {.max_entries = 10}};
+    loads<Policies> saved(options), all(options), other(options);
+    saved->put(1, "old", {.time_to_live = 10s});
+    std::vector<std::byte> file;
+    static_cast<void>(saved->dump([&](std::span<const std::byte> part) {
+        file.insert(file.end(), part.begin(), part.end());
+        return true;
+    }));
+    std::size_t read = 0;
+    static_cast<void>(all->warm_up([&](std::span<std::byte> into) {
+        const std::size_t size = std::min(into.size(), file.size() - read);
+        std::copy_n(file.data() + read, size, into.data());
+        read += size;
+        return size;
+    }));
+    other->inner().put(1, "old", {.time_to_live = 10s});
+    for (loads<Policies>* each : {&all, &other}) {
+        check.equal(*(*each)->get(1), text("old"), "what is there before its deadline");
+        each->clock.advance(10s);
+        check.equal(*(*each)->get(1), text("1/1"), "what is there at its deadline");
+    }
+}
+
+template <class Note>
+void a_window_of_any_length_is_kept(shared_check& check) {
+    using plateau::detail::sight;
+    const plateau::time_point end(1h);
+    for (const plateau::duration window : {plateau::duration(24h), plateau::duration(24h * 30),
+                                           plateau::duration(24h * 365), plateau::duration(24h * 365 * 100)}) {
+        const Note note(end, window);
+        check.expect(note.at(end - 1ns) == sight::fresh, "fresh until its end");
+        check.expect(note.at(end) == sight::stale, "stale from its end on");
+        check.expect(note.at(end + window - 3s) == sight::stale, "stale to the end of its window");
+        check.expect(note.at(end + window) == sight::failing, "no longer than that");
+    }
+    check.expect(Note(end, plateau::forever).at(end + 24h * 365 * 145) == sight::stale, "for ever is 145 years");
+    check.expect(Note((plateau::time_point::max)(), 1s).fresh_for(plateau::time_point(-1h)) == plateau::forever,
+                 "what is fresh for ever is so at any time");
+}
+
+// ---- callbacks
+
+template <class Policies>
+void a_callback_without_a_carrier_is_counted(shared_check& check) {
+    loads<Policies> all({.max_loads = 1});
+    static_cast<void>(all->get(1));
+    load_answer first, second;
+    all->get_then(first.node, 1, all.later);
+    all->get_then(second.node, 1, all.later);
+    all.later.run_all();
+    check.equal(first.value(), text("1/1"), "what comes to the first");
+    check.expect(second.reason() == load_reason::waiters_full, "the second is told why it gets nothing");
+    check.equal(all->stats().loads_refused, 1U, "calls that were refused");
+}
+
+/// Asks again for another key, and ends its own waiter.
+template <class Policies>
+struct asks_again_and_ends {
+    loads<Policies>* all;
+    std::unique_ptr<plateau::waiter<asks_again_and_ends>>* node;
+    void operator()(const text_result& got) const noexcept {
+        if (!got) return;
+        auto& waiter = *node;
+        (*all)->get_then(*waiter, 2);
+        waiter.reset();
+    }
+};
+
+template <class Policies>
+void a_waiter_that_is_armed_again_and_ends_keeps_no_load(shared_check& check) {
+    using asks = asks_again_and_ends<Policies>;
+    loads<Policies> all({});
+    std::unique_ptr<plateau::waiter<asks>> node;
+    node = std::make_unique<plateau::waiter<asks>>(asks{&all, &node});
+    load_answer other;
+    text_ticket duty = all.begin(other, 2);
+    all->get_then(*node, 1);
+    check.expect(node == nullptr, "the callback ended its waiter");
+    duty.store("two");
+    all.check_idle(check);
+}
+
+// ---- loaders in an executor
+
+/// Sees when it goes whether the cache has gone.
+struct outlived {
+    std::atomic<bool>* cache_ended;
+    std::atomic<int>* outlived_it;
+    outlived(std::atomic<bool>& ended, std::atomic<int>& count) noexcept : cache_ended(&ended), outlived_it(&count) {}
+    outlived(outlived&& from) noexcept
+        : cache_ended(std::exchange(from.cache_ended, nullptr)), outlived_it(from.outlived_it) {}
+    outlived& operator=(outlived&&) = delete;
+    ~outlived() {
+        if (cache_ended == nullptr) return;
+        for (int i = 0; i < 2'000 && !*cache_ended; ++i) std::this_thread::yield();
+        if (*cache_ended) ++*outlived_it;
+    }
+};
+
+template <class Policies>
+void a_loader_is_gone_before_its_cache_is(shared_check& check) {
+    for (int round = 0; round < 10; ++round) {  // it takes both threads to be there
+        std::atomic<bool> ended{false};
+        std::atomic<int> late{0};
+        loads<Policies> all({}, true);
+        const auto ask = [&all](int key, auto loader) {
+            static_cast<void>(all->get_or_load_for(key, std::move(loader), 0s));
+        };
+        ask(1, [here = outlived(ended, late)](int) { return text(); });
+        ask(2, [here = outlived(ended, late), more = std::array<char, 200>{}](int) { return text(more.size(), 'x'); });
+        std::thread runs([&] { all.later.run_all(); });
+        all.cache.reset();
+        ended = true;
+        runs.join();
+        check.equal(late.load(), 0, "loaders that outlived their cache");
+    }
 }
 
 }  // namespace plateau_test

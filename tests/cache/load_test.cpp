@@ -248,43 +248,11 @@ TEST_CASE("a stale value does not outlive its end, though its refresh hangs", "[
 }
 
 TEST_CASE("an entry that came past the loads ends by its deadline", "[cache][unit]") {
-    const auto options = all_loads::options{.cache = {.max_entries = 10}};
-    all_loads saved(options), all(options), other(options);
-    saved->put(1, "old", {.time_to_live = 10s});
-    std::vector<std::byte> file;
-    static_cast<void>(saved->dump([&](std::span<const std::byte> part) {
-        file.insert(file.end(), part.begin(), part.end());
-        return true;
-    }));
-    std::size_t read = 0;
-    static_cast<void>(all->warm_up([&](std::span<std::byte> into) {
-        const std::size_t size = std::min(into.size(), file.size() - read);
-        std::copy_n(file.data() + read, size, into.data());
-        read += size;
-        return size;
-    }));
-    other->inner().put(1, "old", {.time_to_live = 10s});
-    for (all_loads* each : {&all, &other}) {
-        CHECK(*(*each)->get(1) == "old");
-        each->clock.advance(10s);
-        CHECK(*(*each)->get(1) == "1/1");
-    }
+    passes(an_entry_that_came_past_the_loads_ends<shipped>);
 }
 
 TEST_CASE("a window of any length for stale values is kept as it was said", "[cache][unit]") {
-    using plateau::detail::sight;
-    const plateau::time_point end(1h);
-    for (const plateau::duration window : {plateau::duration(24h), plateau::duration(24h * 30),
-                                           plateau::duration(24h * 365), plateau::duration(24h * 365 * 100)}) {
-        const plateau::detail::load_note note(end, window);
-        CHECK(note.at(end - 1ns) == sight::fresh);
-        CHECK(note.at(end) == sight::stale);
-        CHECK(note.at(end + window - 3s) == sight::stale);
-        CHECK(note.at(end + window) == sight::failing);
-    }
-    CHECK(plateau::detail::load_note(end, plateau::forever).at(end + 24h * 365 * 145) == sight::stale);
-    CHECK(plateau::detail::load_note((plateau::time_point::max)(), 1s).fresh_for(plateau::time_point(-1h)) ==
-          plateau::forever);
+    passes(a_window_of_any_length_is_kept<plateau::detail::load_note>);
 }
 
 TEST_CASE("a failing origin is bridged by the old value until its end", "[cache][unit]") {
@@ -357,55 +325,41 @@ TEST_CASE("a thread that waits for a load that never ends leaves in time", "[cac
 
 TEST_CASE("the bounds of loads and of those who wait hold", "[cache][unit]") { passes(bounds_of_loads_hold<shipped>); }
 
+TEST_CASE("a load that is asked for from inside the equality of its keys is a violation", "[cache][unit]") {
+    struct asks {
+        std::function<void()>* ask;
+        bool operator()(int a, int b) const {
+            if (const auto now = std::exchange(*ask, nullptr)) now();
+            return a == b;
+        }
+    };
+    struct policies : hand_loads {
+        using equal = asks;
+    };
+    const death end = dies([] {
+        plateau::manual_clock clock;
+        std::function<void()> ask;
+        plateau::loading_cache<plateau::concurrent_lru_cache<int, text, policies>> all{
+            {.cache = {.max_entries = 10}}, clock, [](int) { return text(); }, asks{&ask}};
+        load_answer first, second;
+        std::optional<text_ticket> duty;
+        all.get_or_load_then(first.node, 1, [&](int, text_ticket t) { duty.emplace(std::move(t)); });
+        ask = [&] { static_cast<void>(all.erase(1)); };
+        all.get_then(second.node, 1);
+    });
+    CHECK(end.says("inside the equality of its keys"));
+}
+
 TEST_CASE("an absent key is remembered for its time", "[cache][unit]") {
     passes(an_absent_key_is_remembered_for_its_time<shipped>);
 }
 
-namespace {
-/// Runs something once when it is copied.
-struct acts_when_copied {
-    mutable std::function<void()>* act = nullptr;
-    int number = 0;
-    acts_when_copied(int n) : number(n) {}
-    acts_when_copied(const acts_when_copied& other) : number(other.number) {
-        if (other.act != nullptr) (*std::exchange(other.act, nullptr))();
-    }
-    acts_when_copied(acts_when_copied&&) noexcept = default;
-    acts_when_copied& operator=(acts_when_copied&&) = delete;
-    friend std::size_t owned_bytes(const acts_when_copied&) noexcept { return 0; }
-};
-}  // namespace
-
 TEST_CASE("an absence that a load found during a put is forgotten by the put", "[cache][unit]") {
-    plateau::manual_clock clock;
-    bool there = false;
-    plateau::loading_cache<plateau::concurrent_lru_cache<int, acts_when_copied, hand_loads>> all{
-        {.cache = {.max_entries = 10}, .absent_for = 1h}, clock, [&](int) -> std::optional<acts_when_copied> {
-            if (!there) return std::nullopt;
-            return acts_when_copied(9);
-        }};
-    load_reason meanwhile = load_reason::none;
-    std::function<void()> ask = [&] { meanwhile = all.get(1).reason(); };
-    acts_when_copied value(5);
-    value.act = &ask;
-    CHECK(all.put(1, value));
-    CHECK(meanwhile == load_reason::absent);
-    there = true;
-    static_cast<void>(all.inner().erase(1));  // as if it had been evicted
-    const auto got = all.get(1);
-    CHECK((got && got->number == 9));
+    passes(an_absence_found_during_a_put_is_forgotten<shipped>);
 }
 
 TEST_CASE("a value that the cache has no room for ends an absence too", "[cache][unit]") {
-    bool there = false;
-    plateau::loading_cache<plateau::concurrent_lru_cache<int, text>> all{
-        {.cache = {.max_entries = 10, .max_entry_bytes = 1'000}, .absent_for = 1h},
-        [&](int) { return there ? std::optional<text>("from the origin") : std::nullopt; }};
-    CHECK(all.get(1).reason() == load_reason::absent);
-    there = true;
-    CHECK(all.get(1).reason() == load_reason::absent);
-    CHECK(all.put(1, text(10'000, 'x')).reason() == plateau::cache_reason::too_large);
-    CHECK(all.get(1));
+    passes(a_value_without_room_ends_an_absence<shipped>);
 }
 
 TEST_CASE("absent keys push out no value, and are bounded themselves", "[cache][unit]") {
@@ -534,15 +488,7 @@ TEST_CASE("a load runs on the executor for those who may leave, and goes on with
 }
 
 TEST_CASE("a callback that finds no room to carry its result is counted as refused", "[cache][unit]") {
-    all_loads all({.max_loads = 1});
-    static_cast<void>(all->get(1));
-    load_answer first, second;
-    all->get_then(first.node, 1, all.later);
-    all->get_then(second.node, 1, all.later);
-    all.later.run_all();
-    CHECK(first.value() == "1/1");
-    CHECK(second.reason() == load_reason::waiters_full);
-    CHECK(all->stats().loads_refused == 1);
+    passes(a_callback_without_a_carrier_is_counted<shipped>);
 }
 
 TEST_CASE("a load on an executor serves the threads that wait for it", "[cache][unit]") {
@@ -578,37 +524,8 @@ TEST_CASE("a load that has yet to begin in the executor is run by who has no dea
     all->check_invariants();
 }
 
-namespace {
-/// Sees when it goes whether the cache has gone.
-struct outlived {
-    std::atomic<bool>* cache_ended;
-    std::atomic<int>* outlived_it;
-    outlived(std::atomic<bool>& ended, std::atomic<int>& count) noexcept : cache_ended(&ended), outlived_it(&count) {}
-    outlived(outlived&& from) noexcept
-        : cache_ended(std::exchange(from.cache_ended, nullptr)), outlived_it(from.outlived_it) {}
-    outlived& operator=(outlived&&) = delete;
-    ~outlived() {
-        if (cache_ended == nullptr) return;
-        for (int i = 0; i < 2'000 && !*cache_ended; ++i) std::this_thread::yield();
-        if (*cache_ended) ++*outlived_it;
-    }
-};
-}  // namespace
-
 TEST_CASE("a loader that was sent to the executor is gone before its cache is", "[cache][unit]") {
-    std::atomic<bool> ended{false};
-    std::atomic<int> late{0};
-    all_loads all({}, true);
-    const auto ask = [&all](int key, auto loader) {
-        static_cast<void>(all->get_or_load_for(key, std::move(loader), 0s));
-    };
-    ask(1, [here = outlived(ended, late)](int) { return text(); });
-    ask(2, [here = outlived(ended, late), more = std::array<char, 200>{}](int) { return text(more.size(), 'x'); });
-    std::thread runs([&] { all.later.run_all(); });
-    all.cache.reset();
-    ended = true;
-    runs.join();
-    CHECK(late == 0);
+    passes(a_loader_is_gone_before_its_cache_is<shipped>);
 }
 
 namespace {
@@ -940,31 +857,8 @@ void sweep(fault_table& table, std::string_view name, Operation operation) {
 }
 }  // namespace
 
-namespace {
-/// Asks again for another key, and ends its own waiter.
-struct asks_again_and_ends {
-    loads<hand_loads>* all;
-    std::unique_ptr<plateau::waiter<asks_again_and_ends>>* node;
-    void operator()(const text_result& got) const noexcept {
-        if (!got) return;
-        auto& waiter = *node;
-        (*all)->get_then(*waiter, 2);
-        waiter.reset();
-    }
-};
-}  // namespace
-
 TEST_CASE("a waiter that its own callback arms again and ends keeps no load", "[cache][unit]") {
-    loads<hand_loads> all({});
-    std::unique_ptr<plateau::waiter<asks_again_and_ends>> node;
-    node = std::make_unique<plateau::waiter<asks_again_and_ends>>(asks_again_and_ends{&all, &node});
-    load_answer other;
-    text_ticket duty = all.begin(other, 2);
-    all->get_then(*node, 1);
-    CHECK(node == nullptr);
-    duty.store("two");
-    CHECK(all->stats().waiters == 0);
-    CHECK(all->stats().loading == 0);
+    passes(a_waiter_that_is_armed_again_and_ends_keeps_no_load<shipped>);
 }
 
 TEST_CASE("whatever fails during a load, nobody is left waiting and nothing is lost", "[cache][alloc]") {

@@ -5,6 +5,7 @@
 #include "seeded_bugs/shared_check.hpp"
 
 #include <plateau/cache.hpp>
+#include <plateau/cache/loading_cache.hpp>
 #include <plateau/cache/tiered_cache.hpp>
 
 #include <chrono>
@@ -302,6 +303,41 @@ void the_tier_decides_between_puts_that_overlap(shared_check& check) {
     both.tier.instead = nullptr;
     check.expect(both.tier.held.at(1).value == 10, "the tier has what came there last");
     check.expect(both.cache.get(1) == 10, "and so has the near cache");
+}
+
+// ---- loads over a tier
+
+struct shared_near : plateau::concurrent_cache_policies {
+    using clock = plateau::manual_clock;
+    static constexpr plateau::duration tick{1};
+    static constexpr std::size_t shards = 1;
+};
+template <class Policies>
+using shared_tiered = plateau::tiered_cache<plateau::concurrent_lru_cache<int, int, Policies>, told_tier<Policies>>;
+
+/// A load stores what it brought in the tier while its key is erased: between the two, the tier has the old value.
+template <class Policies>
+void what_is_taken_back_is_given_to_nobody(shared_check& check) {
+    using reason = plateau::tier_reason;
+    plateau::manual_clock clock;
+    told_tier<Policies> tier;
+    int origin = 1;
+    plateau::loading_cache<shared_tiered<Policies>> all{
+        {.cache = {.cache = {.max_entries = 10}}}, clock, [&](int) { return origin; }, tier};
+    int seen = 0;
+    tier.instead = [&](char call, int key) {
+        if (call != 'p' || origin != 1) return reason::none;
+        origin = 2;
+        static_cast<void>(all.erase(key));
+        tier.held = {{key, {1, plateau::forever}}};  // here it has come in, and its caller has yet to be told
+        seen = *all.get(key);
+        return reason::none;
+    };
+    check.equal(*all.get(1), 1, "what comes to who asked before the change");
+    check.equal(seen, 2, "what comes to who asked after it");
+    tier.instead = nullptr;
+    check.equal(*all.get(1), 2, "what comes to who asks next");
+    all.check_invariants();
 }
 
 }  // namespace plateau_test

@@ -10,7 +10,6 @@
 
 #include <plateau/cache.hpp>
 #include <plateau/cache/layer_access.hpp>
-#include <plateau/cache/loading_cache.hpp>
 #include <plateau/cache/second_tier.hpp>
 #include <plateau/cache/tiered_cache.hpp>
 
@@ -218,37 +217,8 @@ struct sweep_subject {
 
 }  // namespace
 
-namespace {
-struct shared_near : plateau::concurrent_cache_policies {
-    using clock = plateau::manual_clock;
-    static constexpr plateau::duration tick{1};
-    static constexpr std::size_t shards = 1;
-};
-}  // namespace
-
-/// A load stores what it brought in the tier while its key is erased: between the two, the tier has the old value.
 TEST_CASE("what a load is about to take back from the second tier is given to nobody", "[cache][unit]") {
-    using reason = plateau::tier_reason;
-    plateau::manual_clock clock;
-    told_tier<shipped> tier;
-    int origin = 1;
-    plateau::loading_cache<
-        plateau::tiered_cache<plateau::concurrent_lru_cache<int, int, shared_near>, told_tier<shipped>>>
-        all{{.cache = {.cache = {.max_entries = 10}}}, clock, [&](int) { return origin; }, tier};
-    int seen = 0;
-    tier.instead = [&](char call, int key) {
-        if (call != 'p' || origin != 1) return reason::none;
-        origin = 2;
-        static_cast<void>(all.erase(key));
-        tier.held = {{key, {1, plateau::forever}}};  // here it has come in, and its caller has yet to be told
-        seen = *all.get(key);
-        return reason::none;
-    };
-    CHECK(*all.get(1) == 1);
-    CHECK(seen == 2);
-    tier.instead = nullptr;
-    CHECK(*all.get(1) == 2);
-    all.check_invariants();
+    passes(what_is_taken_back_is_given_to_nobody<shared_near>);
 }
 
 TEST_CASE("whatever a second tier throws is a miss, and leaves nothing behind", "[cache][alloc]") {

@@ -27,6 +27,26 @@ struct tells_the_newest : plateau::arena_policies {};
 struct books_first : explored_pool {};
 struct links_first {};
 struct multiplies {};
+struct aligns_as_a_pointer {};
+
+// An arena is no template, and one that takes a defect for what it defers is: that one may name private members.
+
+struct given_back {
+    void* memory;
+    std::size_t bytes;
+};
+struct after_what_was_closed : given_back {};
+struct never_closed : given_back {};
+struct beside_its_room : given_back {};
+struct behind_a_round_head {
+    std::size_t bytes;
+    std::size_t align;
+    as_shipped::taken got = plateau::arena_reason::no_memory;
+};
+struct four_loops {
+    const plateau::checkpoint& to;
+    bool went;
+};
 
 }  // namespace
 
@@ -124,6 +144,100 @@ std::span<sized_item<16, multiplies>> plateau::request_arena::create_array<sized
     return {static_cast<item*>(allocate_bytes(n * sizeof(item), alignof(item))), n};
 }
 
+/// Elements that end stand behind a head which is aligned as its pointers are.
+template <>
+std::span<wide_ending<aligns_as_a_pointer>>
+plateau::request_arena::create_array<wide_ending<aligns_as_a_pointer>>(std::size_t n) {
+    using item = wide_ending<aligns_as_a_pointer>;
+    void* const memory = allocate_bytes(array_head<item> + n * sizeof(item), alignof(detail::arena_cleanup));
+    return {reinterpret_cast<item*>(static_cast<std::byte*>(memory) + array_head<item>), n};
+}
+
+/// Of a run whose free end was given up, its first object is taken for the only one, however far it reaches.
+template <>
+void plateau::request_arena::defer(after_what_was_closed& what) {
+    const std::uintptr_t behind = reinterpret_cast<std::uintptr_t>(what.memory) + what.bytes + redzone;
+    for (detail::block_run* run = runs_; run != nullptr; run = run->next)
+        if (run->closed_at != 0) run->closed_at = behind;
+    deallocate_bytes(what.memory, what.bytes);
+}
+
+/// Nobody remembers that nothing is in the end that was given up.
+template <>
+void plateau::request_arena::defer(never_closed& what) {
+    for (detail::block_run* run = runs_; run != nullptr; run = run->next) run->closed_at = 0;
+    deallocate_bytes(what.memory, what.bytes);
+}
+
+/// Of the room in the run the free end alone goes with it.
+template <>
+void plateau::request_arena::defer(beside_its_room& what) {
+    const detail::arena_window before = current_;
+    const std::size_t held = held_;
+    deallocate_bytes(what.memory, what.bytes);
+    if (held_ != held && before.room() == 0) current_ = before;
+}
+
+/// What stands behind the head is aligned as far as the head is long, as it would be if that were a power of two.
+template <>
+void plateau::request_arena::defer(behind_a_round_head& what) {
+    std::size_t needed = sizeof(detail::block_run) + what.bytes + redzone;
+    if (what.align > page) needed += what.align;
+    else if (what.align > sizeof(detail::block_run)) needed += what.align - sizeof(detail::block_run);
+    const auto got = source_.take((needed + block_bytes_ - 1) / block_bytes_, runs_ == nullptr);
+    add(*got.run);
+    detail::arena_window fresh = inside(*got.run);
+    if (void* const memory = take_from(fresh, what.bytes, what.align)) what.got = memory;
+    keep_room(fresh);
+}
+
+/// Four ranges of dead marks are kept, and where there is one more, the two oldest become one.
+template <>
+void plateau::request_arena::defer(four_loops& what) {
+    what.went = rewind(what.to);
+    if (forgotten_count_ <= 4) return;
+    forgotten_[0].until = forgotten_[1].until;
+    for (std::size_t i = 2; i < forgotten_count_; ++i) forgotten_[i - 1] = forgotten_[i];
+    --forgotten_count_;
+}
+
+namespace {
+
+struct forgets_where_the_end_was : as_shipped {
+    static void give_back(plateau::request_arena& arena, void* memory, std::size_t n) {
+        after_what_was_closed what{{memory, n}};
+        arena.defer(what);
+    }
+};
+struct keeps_what_was_closed : as_shipped {
+    static void give_back(plateau::request_arena& arena, void* memory, std::size_t n) {
+        never_closed what{{memory, n}};
+        arena.defer(what);
+    }
+};
+struct keeps_room_of_no_bytes : as_shipped {
+    static void give_back(plateau::request_arena& arena, void* memory, std::size_t n) {
+        beside_its_room what{{memory, n}};
+        arena.defer(what);
+    }
+};
+struct takes_the_head_for_round : as_shipped {
+    static taken take(plateau::request_arena& arena, std::size_t n, std::size_t align) {
+        behind_a_round_head what{n, align};
+        arena.defer(what);
+        return what.got;
+    }
+};
+struct joins_the_oldest : as_shipped {
+    static bool rewind(plateau::request_arena& arena, const plateau::checkpoint& to) {
+        four_loops what{to, false};
+        arena.defer(what);
+        return what.went;
+    }
+};
+
+}  // namespace
+
 TEST_CASE("defects of what a pool keeps are noticed", "[arena][seeded]") {
     expect_killed({"F2", "what was needed once is needed for ever",
                    "arena: after one request of 500 MB, ten thousand of 10 KB keep what they need", "the floor is kept",
@@ -162,4 +276,27 @@ TEST_CASE("defects of an arena's objects are noticed", "[arena][seeded]") {
                    what_never_was_has_no_end<links_first>});
     expect_killed({"F3", "a product of sizes wraps around", "arena: products of sizes that wrap around are refused",
                    "a product that wraps to 0 is refused", products_are_checked<multiplies>});
+    expect_killed({"F13", "elements stand where a pointer may stand",
+                   "arena: objects and elements stand where their type asks, with and without a destructor",
+                   "an element that ends is aligned", objects_stand_where_their_type_asks<aligns_as_a_pointer>});
+    expect_killed({"F1", "a mark goes with the loops that came and went before it and after it",
+                   "arena: a mark is good after any number of nested loops that came and went",
+                   "a mark between them is good", a_mark_is_good_after_any_number_of_loops<joins_the_oldest>});
+}
+
+TEST_CASE("defects of an arena's blocks are noticed", "[arena][seeded]") {
+    expect_killed({"F10", "blocks go back with an object that fills a part of them",
+                   "arena: an object in a part of what a larger one left gives no blocks back", "what is held",
+                   a_part_of_a_place_gives_no_blocks_back<forgets_where_the_end_was>});
+    expect_killed({"F11", "a large object's blocks stay where its run's end was given up",
+                   "arena: a large object that filled its blocks gives them back to the pool at once",
+                   "what goes back with the first",
+                   a_large_object_gives_back_the_end_that_was_given_up<keeps_what_was_closed>});
+    expect_killed({"F10", "a place that was filled stays when its run goes back",
+                   "arena: blocks that go back take along what free room there was in them",
+                   "free room outside of the blocks",
+                   a_run_that_goes_back_leaves_no_room_behind<keeps_room_of_no_bytes>});
+    expect_killed({"F3", "the head of a run is taken for a power of two",
+                   "arena: blocks are enough for an object of any alignment, and none is taken beyond that",
+                   "there is room for it", a_run_has_room_for_every_alignment<takes_the_head_for_round>});
 }

@@ -56,7 +56,8 @@ public:
         for (const auto& [name, values] : meaning.values) {
             for (const std::string& value : values) append(name), append(value);
         }
-        if (meaning.refused) reason_ = plateau::route_reason::bad_escape;
+        if (!names.empty() && query.starts_with('?')) reason_ = Defect::of_the_mark;
+        else if (meaning.refused) reason_ = plateau::route_reason::bad_escape;
         else if (large) reason_ = Defect::too_large(text_, bounds.max_bytes);
     }
     explicit operator bool() const noexcept { return reason_ == plateau::route_reason::none; }
@@ -70,6 +71,7 @@ private:
     plateau::route_reason reason_ = plateau::route_reason::none;
 };
 struct no_defect {
+    static constexpr plateau::route_reason of_the_mark = plateau::route_reason::question_mark;
     static void of_request(route_request&) {}
     static void of_meaning(route_meaning&) {}
     static plateau::route_reason too_large(std::string&, std::size_t) { return plateau::route_reason::too_large; }
@@ -85,6 +87,9 @@ struct keeps_the_last_value : no_defect {
         for (auto& [name, values] : meaning.values) values.erase(values.begin(), values.end() - 1);
     }
 };
+struct overlooks_the_mark : no_defect {
+    static constexpr plateau::route_reason of_the_mark = plateau::route_reason::none;
+};
 struct decodes_the_path : no_defect {
     static void of_request(route_request& request) {
         if (const auto plain = slowly_decoded(request.path)) request.path = *plain;
@@ -97,6 +102,8 @@ struct believes_sizes : file_reader {};
 struct stores_unchecked : file_reader {};
 struct ages_for_ever : file_reader {};
 struct forgets_the_clock : file_reader {};
+struct believes_the_end : file_reader {};
+struct skips_what_is_reserved : file_reader {};
 struct seals_alone : file_writer {};
 
 struct grows_texts : std::char_traits<char> {};
@@ -174,6 +181,24 @@ detail::warm_up_run<int, int, forgets_the_clock>::time_left(plateau::duration to
     return to_live < options_.max_time_to_live ? to_live : options_.max_time_to_live;
 }
 
+/// How many entries the end has counted is nobody's business.
+template <>
+plateau::warm_up_reason detail::warm_up_run<int, int, believes_the_end>::read_frame(dump_format::frame& next) {
+    std::byte bytes[dump_format::frame_bytes];
+    if (const auto why = read(bytes); why != warm_up_reason::none) return why;
+    if (!checked(bytes)) return warm_up_reason::damaged;
+    next = dump_format::read_frame(bytes);
+    return warm_up_reason::none;
+}
+
+/// What the format calls zero may be anything.
+template <>
+plateau::warm_up_reason detail::warm_up_run<int, int, skips_what_is_reserved>::read_header() {
+    std::byte bytes[dump_format::header_bytes];
+    if (const auto why = read(bytes); why != warm_up_reason::none) return why;
+    return checked(bytes) ? warm_up_reason::none : warm_up_reason::damaged;
+}
+
 /// The checksum of each entry starts anew.
 template <>
 template <class Entry>
@@ -217,6 +242,11 @@ TEST_CASE("keys that can be confused are noticed", "[cache][seeded]") {
                    "a route's key is read back as the path and the chosen values", [](shared_check& check) {
                        route_keys_agree_with_the_slow_reading<slow_route_key<decodes_the_path>>(check, 20'000);
                    }});
+    expect_killed({"S1", "a query whose first parameter hides behind its mark",
+                   "cache: route keys agree with a slow reading of each request",
+                   "a query that begins with `?` is refused", [](shared_check& check) {
+                       route_keys_agree_with_the_slow_reading<slow_route_key<overlooks_the_mark>>(check, 20'000);
+                   }});
     // The references differ from the shipped keys in their defects alone.
     passes(
         [](shared_check& check) { route_keys_agree_with_the_slow_reading<slow_route_key<no_defect>>(check, 5'000); });
@@ -243,6 +273,13 @@ TEST_CASE("dumps that are believed are noticed", "[cache][seeded]") {
     expect_killed({"F1", "entries whose checksums know nothing of each other",
                    "cache: what was written is read back, of every known shape", "the reason",
                    [](shared_check& check) { what_was_written_is_read_back<seals_alone>(check, 20); }});
+    expect_killed({"F1", "a file of which entries are missing",
+                   "cache: numbers that lie at either end are damage, and bytes after the end are not read",
+                   "an entry that the end counts and that is not there",
+                   numbers_that_lie_are_damage<believes_the_end>});
+    expect_killed({"F1", "a header that says what nobody can read",
+                   "cache: numbers that lie at either end are damage, and bytes after the end are not read",
+                   "what the header reserves", numbers_that_lie_are_damage<skips_what_is_reserved>});
     expect_killed({"F1", "what is read goes to the front",
                    "cache: the order survives a dump, and a smaller cache keeps the hottest", "in their order",
                    the_order_survives_and_the_hottest_are_kept<reads_into_the_front>});

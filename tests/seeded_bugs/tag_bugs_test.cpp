@@ -41,6 +41,7 @@ struct believes_every_time_to_live;
 struct keeps_what_it_found;
 struct leaves_the_older_value;
 struct both_keep_theirs;
+struct believes_what_is_being_written : shared_near {};
 
 }  // namespace
 
@@ -156,6 +157,22 @@ bool tiered<both_keep_theirs>::write_through(const int& key, const int& value, p
     return false;
 }
 
+/// What the tier has is handed out, though a change has yet to take it out of there.
+template <>
+bool detail::load_core<shared_tiered<believes_what_is_being_written>>::bring_from_far(record& one,
+                                                                                      load_ticket<int>& ticket) {
+    auto found = layer_access::far_get(inner_, std::as_const(one.key), one.overdue_at);
+    if (!found) return false;
+    ticket.release();
+    one.value = found->value;
+    const plateau::duration left = nearer(found->time_to_live);
+    keep(one, lifetime{left, left, {}}, {left},
+         [&]() noexcept { return found->asked.unwritten() && !one.revoked.load(std::memory_order_acquire); });
+    table_type::run_no_more(one);
+    table_.finish(one, flight_phase::value);
+    return true;
+}
+
 TEST_CASE("defects of the table of tags are noticed", "[cache][seeded]") {
     expect_killed({"F1", "an invalidation spares what was stored at its own epoch",
                    "cache: an invalidation ends the entries that were stamped before it, and no others",
@@ -199,4 +216,7 @@ TEST_CASE("defects of layers over a cache are noticed", "[cache][seeded]") {
     expect_killed({"F8", "puts that overlap leave one value near and another in the second tier",
                    "cache: the second tier decides between puts that overlap", "so has the near cache",
                    the_tier_decides_between_puts_that_overlap<both_keep_theirs>});
+    expect_killed({"F8", "a load believes a second tier about a key that is being written",
+                   "cache: what a load is about to take back from the second tier is given to nobody",
+                   "who asked after it", what_is_taken_back_is_given_to_nobody<believes_what_is_being_written>});
 }

@@ -511,11 +511,12 @@ private:
         while (*link != nullptr && !lies_in({at, at + n}, **link)) link = &(*link)->next;
         if (*link == nullptr) return false;
         detail::block_run& run = **link;
-        detail::arena_window* const rest = room_after(at + n + redzone, inside(run).end);
-        const bool alone = at == inside(run).at && (rest != nullptr || run.closed_at == at + n + redzone);
+        const std::uintptr_t behind = at + n + redzone;
+        const bool alone = at == inside(run).at && (is_room(behind, inside(run).end) || run.closed_at == behind);
         if (!alone || run.serial <= marked_runs_) return false;
-        if (rest == &current_) current_ = spare_;
-        if (rest != nullptr) spare_ = {};
+        // The free end, and a place that the object has filled.
+        if (lies_in(spare_, run)) spare_ = {};
+        if (lies_in(current_, run)) current_ = std::exchange(spare_, {});
         held_ -= run.blocks;
         *link = run.next;
         run.next = nullptr;
@@ -523,9 +524,8 @@ private:
         verify_hardened();
         return true;
     }
-    [[nodiscard]] detail::arena_window* room_after(std::uintptr_t at, std::uintptr_t end) noexcept {
-        if (current_.at == at && current_.end == end) return &current_;
-        return spare_.at == at && spare_.end == end ? &spare_ : nullptr;
+    [[nodiscard]] bool is_room(std::uintptr_t at, std::uintptr_t end) const noexcept {
+        return (current_.at == at && current_.end == end) || (spare_.at == at && spare_.end == end);
     }
 
     // ---- ends
