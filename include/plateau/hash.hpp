@@ -230,12 +230,12 @@ public:
     template <class T>
         requires(!detail::word_like<T> && !detail::string_like<T>)
     [[nodiscard]] std::uint64_t operator()(const T& value) const noexcept {
-        static_assert(
-            requires(siphash13 & to) { hash_append(to, value); },
-            "plateau: this key has no hash; give it `void hash_append(plateau::siphash13&, const T&)` in its "
-            "own namespace, or name a hash of yours in the policies");
+        constexpr bool hashes = requires(siphash13 & to) { hash_append(to, value); };
+        static_assert(hashes,
+                      "plateau: this key has no hash; give it `void hash_append(plateau::siphash13&, const T&)` in its "
+                      "own namespace, or name a hash of yours in the policies; std::hash is not asked");
         siphash13 state(key_);
-        hash_append(state, value);
+        if constexpr (hashes) hash_append(state, value);
         return state.finish();
     }
 

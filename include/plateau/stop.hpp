@@ -14,6 +14,10 @@ PLATEAU_NAMESPACE_BEGIN
 /// The callback type that a token registers, for a token type that does not name it itself (see stop_std.hpp).
 template <class Token, class F>
 struct stop_callback_of {
+    static_assert(
+        requires { typename Token::template callback_type<F>; },
+        "plateau: this stop token names no callback type; for std::stop_token: #include "
+        "<plateau/stop_std.hpp>");
     using type = typename Token::template callback_type<F>;
 };
 

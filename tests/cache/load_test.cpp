@@ -666,6 +666,29 @@ TEST_CASE("the end of a cache waits for its loads, and is trapped where it would
     CHECK(end.says("a load of it is still queued"));
 }
 
+namespace {
+text page_of(const int& key) { return "page " + std::to_string(key); }
+}
+
+TEST_CASE("a loader may be a function, or a pointer to one", "[cache][unit]") {
+    load_cache<hand_loads>::options options{.cache = {.max_entries = 4}};
+    plateau::manual_clock clock;
+    load_cache<hand_loads> by_name(options, page_of, clock);
+    load_cache<hand_loads> by_address(options, &page_of, clock);
+    CHECK(*by_name.get(7) == "page 7");
+    CHECK(*by_address.get(7) == "page 7");
+    CHECK(*by_name.get_or_load(8, page_of) == "page 8");
+}
+
+TEST_CASE("a tag that no layer would keep is trapped, and not lost", "[cache][unit]") {
+    CHECK(dies([] {
+              plateau::manual_clock clock;
+              const auto render = [](const int&) { return plateau::loaded<text>{.value = "page", .tags = {"pages"}}; };
+              load_cache<hand_loads> pages({.cache = {.max_entries = 4}}, render, clock);
+              static_cast<void>(pages.get(1));
+          }).says("no tagged_cache is there"));
+}
+
 TEST_CASE("a load without a loader, and a refusal asked for its value, are trapped", "[cache][unit]") {
     CHECK(dies([] {
               load_cache<plateau::concurrent_cache_policies> all{{.cache = {.max_entries = 10}}};

@@ -37,6 +37,18 @@ struct stall_stats {
     }
 };
 
+/// A bound as a gauge, beside a counter that may become as large.
+struct room_stats {
+    std::uint64_t most = 0;
+    std::uint64_t passed = 0;
+    static constexpr std::string_view family = "room";
+    template <class F>
+    void visit_fields(F&& f) const {
+        f(field_info{"most", "bytes", "What may be in it.", field_kind::gauge}, most);
+        f(field_info{"passed", "", "What went through.", field_kind::counter}, passed);
+    }
+};
+
 struct bounded : part<shop_stats> {
     std::size_t ceiling = 0;
     std::size_t memory_ceiling() const noexcept { return ceiling; }
@@ -107,6 +119,12 @@ TEST_CASE("a ceiling is told, infinite where there is none", "[watch][unit]") {
     CHECK(has_line(text, "plateau_shop_memory_ceiling_bytes{name=\"without\"} +Inf"));
     CHECK(fault_of(text) == "");
     CHECK(json(named("without", without)).find("\"memory_ceiling_bytes\":null") != std::string::npos);
+
+    const part<room_stats> door{{.most = plateau::unlimited, .passed = UINT64_MAX}};
+    const std::string told = prometheus(named("door", door));
+    CHECK(has_line(told, "plateau_room_most_bytes{name=\"door\"} +Inf"));
+    CHECK(has_line(told, "plateau_room_passed_total{name=\"door\"} 18446744073709551615"));
+    CHECK(json(named("door", door)).find("\"most_bytes\":null") != std::string::npos);
 }
 
 TEST_CASE("extreme figures are written exactly, in every locale", "[watch][unit]") {

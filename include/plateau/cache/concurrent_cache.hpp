@@ -3,11 +3,13 @@
 
 #include <plateau/cache/engine.hpp>
 #include <plateau/cache/layer_access.hpp>
+#include <plateau/cache/policies.hpp>
 #include <plateau/config.hpp>
 #include <plateau/fwd.hpp>
 
 #include <cstddef>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 PLATEAU_NAMESPACE_BEGIN
@@ -33,6 +35,10 @@ PLATEAU_NAMESPACE_BEGIN
 ///   for_each, clear, purge_expired, the changes of bounds, a put that evicts many, and one that grows the index.
 template <class K, class V, class Policies>
 class concurrent_cache {
+    static_assert(!std::is_base_of_v<cache_policies, Policies> ||
+                      std::is_base_of_v<concurrent_cache_policies, Policies>,
+                  "plateau: the policies of a cache that threads share derive from plateau::concurrent_cache_policies, "
+                  "not from cache_policies");
     using engine_type = detail::cache_engine<K, V, Policies, detail::shared_access<typename Policies::sync>>;
 
 public:

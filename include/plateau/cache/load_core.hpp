@@ -67,7 +67,7 @@ inline constexpr bool is_policy_part =
     is_one_of<Part, typename Policies::hash, typename Policies::equal, typename Policies::weigher,
               typename Policies::clock, typename Policies::listener, typename Policies::allocator>;
 template <class Policies, class K, class V, class Part>
-inline constexpr bool is_loader_part = !is_policy_part<Policies, Part> && is_loader<std::remove_cvref_t<Part>, K, V>;
+inline constexpr bool is_loader_part = !is_policy_part<Policies, Part> && is_loader<std::decay_t<Part>, K, V>;
 template <class Policies, class Part>
 inline constexpr bool is_executor_part = !is_policy_part<Policies, Part> && executor<std::remove_cvref_t<Part>>;
 template <class F>
@@ -580,6 +580,7 @@ private:
         put_options_type how;
         how.time_to_live = life.hard;
         if constexpr (requires { how.tags = got.tags; }) how.tags = got.tags;
+        else PLATEAU_EXPECTS(got.tags.empty(), "a loader names tags, and no tagged_cache is there to keep them");
         if constexpr (requires { how.since = one.stamp; }) how.since = one.stamp;
         return how;
     }
@@ -737,7 +738,7 @@ private:
     template <class Part>
     static void take_loader([[maybe_unused]] std::unique_ptr<any_loader<K, V>>& place, [[maybe_unused]] Part&& part) {
         if constexpr (is_loader_part<policies, K, V, Part>)
-            place = std::make_unique<loader_of<K, V, std::remove_cvref_t<Part>>>(std::forward<Part>(part));
+            place = std::make_unique<loader_of<K, V, std::decay_t<Part>>>(std::forward<Part>(part));
     }
     template <class... Parts>
     [[nodiscard]] static std::unique_ptr<any_loader<K, V>> make_loader(Parts&&... parts) {

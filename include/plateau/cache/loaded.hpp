@@ -21,7 +21,7 @@ struct loaded {
     std::optional<duration> time_to_live{};
     std::optional<duration> stale_while_revalidate{};
     std::optional<duration> stale_if_error{};
-    tag_list tags{};  ///< for a tagged_cache below
+    tag_list tags{};  ///< for a tagged_cache below; where there is none, naming one is a violation
 };
 
 PLATEAU_NAMESPACE_END

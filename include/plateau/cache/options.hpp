@@ -23,7 +23,8 @@ struct cache_options {
     std::size_t max_entry_bytes = unlimited;
 
     /// Bytes charged for the entries that are pinned at the same time, in the cache or no longer; one whose last pin
-    /// has gone counts until it was destroyed. 0: as `max_bytes`.
+    /// has gone counts until it was destroyed. 0: as `max_bytes`; where both are open, nothing bounds what is pinned.
+    /// The memory ceiling counts them beside `max_bytes`.
     std::size_t max_pinned_bytes = 0;
 
     /// From the put that stored an entry to its end. Rounded down to whole ticks of 16.8 ms, but at least one; above

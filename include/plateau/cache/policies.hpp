@@ -12,15 +12,35 @@
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 PLATEAU_NAMESPACE_BEGIN
+
+namespace detail {
+
+template <class A, class B>
+concept comparable = requires(const A& a, const B& b) {
+    static_cast<bool>(a == b);
+};
+template <class A, class B>
+inline constexpr bool compares_without_throwing = false;
+template <class A, class B>
+    requires comparable<A, B>
+inline constexpr bool compares_without_throwing<A, B> = noexcept(std::declval<const A&>() == std::declval<const B&>());
+
+}
 
 /// Equality by `==`, across types.
 struct any_equal {
     using is_transparent = void;
     template <class A, class B>
-    [[nodiscard]] constexpr bool operator()(const A& a, const B& b) const noexcept(noexcept(a == b)) {
-        return a == b;
+    [[nodiscard]] constexpr bool operator()([[maybe_unused]] const A& a, [[maybe_unused]] const B& b) const
+        noexcept(detail::compares_without_throwing<A, B>) {
+        static_assert(detail::comparable<A, B>,
+                      "plateau: a key of this cache is not comparable with what is looked up: the two need an "
+                      "operator==, or the policies an `equal` of yours");
+        if constexpr (detail::comparable<A, B>) return static_cast<bool>(a == b);
+        else return false;
     }
 };
 

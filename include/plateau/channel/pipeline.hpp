@@ -103,8 +103,10 @@ struct pipeline_stats {
 ///           it ends are kept beside (`errors()`, up to 8) and never take its place.
 /// End       the source's end, or `close`, passes from stage to stage, each finishing what is queued. `stop`, or the
 ///           stop token, ends it as a failure does, without an error: `cancelled`. Whatever the end, nothing of the
-///           pipeline runs any more, and no item of it is alive, when `run` or `wait` returns or throws. ~pipeline
-///           stops and waits; on its executor's own thread that is a violation where the executor can tell.
+///           pipeline runs any more, and no item of it is alive, when `run` or `wait` returns or throws: they wait for
+///           a part that is in a call, and wake none; a source that may wait for long waits a little at a time, and
+///           looks whether it is to end (fd_source). ~pipeline stops and waits; on its executor's own thread that is a
+///           violation where the executor can tell.
 ///
 /// I1  no queue exceeds its bounds; a stage holds at most one item more at each end, one with workers as many as twice
 ///     its workers, a one-to-many stage what one item was made into, up to one more bound of the next queue for each.

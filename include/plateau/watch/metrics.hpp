@@ -161,14 +161,19 @@ public:
     [[nodiscard]] std::string_view name() const noexcept { return name_; }
     [[nodiscard]] static constexpr std::string_view family() noexcept { return Stats::family; }
 
-    /// Calls `f(field_info, value)` once a figure: those of the stats, then the ceiling of a part that has one;
-    /// infinite where it is `unlimited`.
+    /// Calls `f(field_info, value)` once a figure: those of the stats, then the ceiling of a part that has one. A gauge
+    /// that is `unlimited` is told as infinite.
     template <class F>
     void visit_fields(F&& f) const {
-        stats_.visit_fields(f);
-        if (!ceiling_) return;
-        f(detail::ceiling_field,
-          *ceiling_ == unlimited ? std::numeric_limits<double>::infinity() : static_cast<double>(*ceiling_));
+        const auto tell = [&f](const field_info& field, auto value) {
+            if constexpr (std::is_unsigned_v<decltype(value)>) {
+                if (field.kind == field_kind::gauge && value == unlimited)
+                    return static_cast<void>(f(field, std::numeric_limits<double>::infinity()));
+            }
+            static_cast<void>(f(field, value));
+        };
+        stats_.visit_fields(tell);
+        if (ceiling_) tell(detail::ceiling_field, *ceiling_);
     }
 
 private:

@@ -7,6 +7,8 @@
 // expect UNWEIGHED: what this type owns on the heap is unknown
 // expect HASH_AS_POLICIES: the third argument of a cache is its policies
 // expect LISTENER: a cache listener is callable with .* and is noexcept
+// expect NOT_COMPARABLE: a key of this cache is not comparable with what is looked up
+// expect OF_ONE_THREAD: derive from plateau::concurrent_cache_policies
 // expect VISITOR: f is noexcept
 // expect IGNORED: nodiscard
 #include <plateau/cache.hpp>
@@ -44,6 +46,11 @@ int main() {
     plateau::lru_cache<std::string, int, plateau::keyed_fold_hash> other{{.max_entries = 1}};
 #elif defined(LISTENER)
     plateau::lru_cache<int, int, throwing_listener> other{{.max_entries = 1}};
+#elif defined(NOT_COMPARABLE)
+    plateau::lru_cache<std::string, int> other{{.max_entries = 1}};
+    if (other.contains(1)) return 1;
+#elif defined(OF_ONE_THREAD)
+    plateau::concurrent_cache<int, int, by_hand> other{{.max_entries = 1}, clock};
 #elif defined(VISITOR)
     if (!shared.visit(1, [](const int&) {})) return 1;
 #elif defined(IGNORED)
