@@ -407,3 +407,49 @@ TEST_CASE("the two last pins of a value are let go while it is evicted", "[cache
         cache.check(s, 2);
     });
 }
+
+namespace {
+
+struct timed : smallest<1, 4> {
+    using clock = plateau::basic_manual_clock<explored_sync>;
+    static constexpr plateau::duration tick{1};
+};
+
+/// Entries come to their ends of time, and are swept, replaced, and moved out by a smaller bound at the same time.
+template <bool Shrinks>
+void sweeps_meet_puts(scene& s) {
+    boxed::live = 0;
+    int told = 0;
+    std::optional<plateau::basic_manual_clock<explored_sync>> clock(std::in_place);
+    {
+        plateau::concurrent_lru_cache<int, boxed, timed> cache({.max_entries = 2}, reads_the_leaving{&told}, *clock);
+        cache.put(1, boxed(10), {.time_to_live = plateau::duration(5)});
+        cache.put(2, boxed(20));
+        s.thread("sweeps", [&] {
+            clock->advance(plateau::duration(10));
+            cache.purge_expired();
+        });
+        s.thread("puts", [&] { cache.put(1, boxed(11), {.time_to_live = plateau::duration(50)}); });
+        s.thread("third", [&] {
+            if constexpr (Shrinks) {
+                cache.set_max_entries(1);
+                explore_check(cache.size() <= 1, "a lower bound holds when it was set");
+            } else if (const auto hit = cache.get(1)) {
+                explore_check(hit->number() == 10 || hit->number() == 11, "what is found is whole");
+            }
+        });
+        s.run();
+        cache.check_invariants();
+        s.check(Shrinks || cache.peek(1).has_value(), "an entry with time left is not swept");
+        s.check(static_cast<int>(cache.size()) + told == 3, "who was put is in, or was told to have left");
+        s.check(boxed::live == static_cast<int>(cache.size()), "no value lives but those that are in");
+    }
+    s.check(boxed::live == 0, "no value outlives the cache");
+}
+
+}  // namespace
+
+TEST_CASE("entries are swept while others put, look and lower the bound", "[cache][explore]") {
+    explore_all_modes("cache", {.name = "sweep, put, get", .preemptions = 2, .stale = 1}, sweeps_meet_puts<false>);
+    explore_all_modes("cache", {.name = "sweep, put, shrink", .preemptions = 2, .stale = 1}, sweeps_meet_puts<true>);
+}
