@@ -9,6 +9,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 namespace plateau_test {
@@ -168,6 +172,80 @@ void pins_are_bounded_together(shared_check& check) {
         check.expect(cache.pin((shard + 1) % 4).reason() == plateau::cache_reason::pinned_full, "not one more");
         check.expect(cache.stats().pinned_bytes == 10 * each, "what is pinned is counted over all shards");
     }
+}
+
+template <class Policies>
+void what_is_erased_leaves_the_outer_budget(shared_check& check) {
+    budget_account account;
+    plateau::concurrent_lru_cache<int, std::string, Policies> cache{{.max_bytes = 1'000'000}, account.part()};
+    for (int key = 0; key < 40; ++key) cache.put(key, std::string(10'000, 'x'));
+    check.expect(account.charged() >= 400'000, "what is there is charged");
+    check.equal(cache.erase_if([](int, const std::string&) { return true; }), 40U, "entries erased by choice");
+    check.equal(account.charged(), 0U, "what is charged after that");
+    cache.put(1, std::string(500'000, 'x'));
+    check.expect(cache.erase(1), "a large one is erased");
+    check.equal(account.charged(), 0U, "what is charged after that");
+}
+
+/// An outer budget that says when a shard has gone: each gives back what it still has for pins, if that is 0, too.
+struct telling_budget {
+    budget_account::part_type part;
+    std::function<void()>* gone;
+    bool try_charge(std::size_t bytes) noexcept { return part.try_charge(bytes); }
+    void refund(std::size_t bytes) noexcept {
+        part.refund(bytes);
+        if (bytes == 0 && *gone) std::exchange(*gone, nullptr)();
+    }
+};
+struct charged_tellingly : four_by_low_bits {
+    using charge = telling_budget;
+};
+
+/// A value whose end takes its time: it asks the test.
+struct lingering {
+    std::function<void()>* end = nullptr;
+
+    explicit lingering(std::function<void()>& last) noexcept : end(&last) {}
+    lingering(lingering&& other) noexcept : end(std::exchange(other.end, nullptr)) {}
+    lingering& operator=(lingering&&) = delete;
+    ~lingering() {
+        if (end != nullptr && *end) (*end)();
+    }
+};
+inline std::size_t owned_bytes(const lingering&) noexcept { return 1'000; }
+
+/// A pinned value is destroyed by another thread until the shards have gone, but for what it has in use there.
+template <class Policies>
+void a_value_that_ends_beside_its_cache_gives_back_once(shared_check& check) {
+    budget_account account;
+    std::atomic<bool> ending{false};
+    std::atomic<bool> may_end{false};
+    std::function<void()> gone;
+    std::function<void()> wait_for_the_test = [&] {
+        ending = true;
+        ending.notify_one();
+        may_end.wait(false);
+    };
+    std::function<void()> at_once;
+    std::thread other;
+    {
+        plateau::concurrent_lru_cache<int, lingering, Policies> cache{{.max_bytes = 1'000'000},
+                                                                      telling_budget{account.part(), &gone}};
+        cache.put(0, lingering{wait_for_the_test});
+        cache.put(4, lingering{at_once});  // of the same shard
+        auto pin = cache.pin(0);
+        if (!check.expect(static_cast<bool>(pin), "the value is pinned")) return;
+        cache.erase(0);
+        other = std::thread([last = std::move(pin)]() mutable { last.reset(); });
+        ending.wait(false);
+        gone = [&] {
+            may_end = true;
+            may_end.notify_one();
+            other.join();
+        };
+    }
+    check.expect(!gone, "the shard went before the value");
+    check.equal(account.charged(), 0U, "what is charged at the end");
 }
 
 }  // namespace plateau_test

@@ -99,15 +99,7 @@ TEST_CASE("pins are bounded together, wherever they are", "[cache][unit]") {
 }
 
 TEST_CASE("what is erased by choice leaves the outer budget before the call returns", "[cache][unit]") {
-    budget_account account;
-    plateau::concurrent_lru_cache<int, std::string, four_by_low_bits> cache{{.max_bytes = 1'000'000}, account.part()};
-    for (int key = 0; key < 40; ++key) cache.put(key, std::string(10'000, 'x'));
-    CHECK(account.charged() >= 400'000);
-    CHECK(cache.erase_if([](int, const std::string&) { return true; }) == 40);
-    CHECK(account.charged() == 0);
-    cache.put(1, std::string(500'000, 'x'));
-    CHECK(cache.erase(1));
-    CHECK(account.charged() == 0);
+    passes(what_is_erased_leaves_the_outer_budget<four_by_low_bits>);
 }
 
 TEST_CASE("a put that stores nothing takes nobody's place", "[cache][unit]") {
@@ -118,66 +110,6 @@ TEST_CASE("a put that stores nothing takes nobody's place", "[cache][unit]") {
     CHECK(cache.size() == 80);
 }
 
-namespace {
-
-/// An outer budget that says when a shard has gone: each gives back what it still has for pins, if that is 0, too.
-struct telling_budget {
-    budget_account::part_type part;
-    std::function<void()>* gone;
-    bool try_charge(std::size_t bytes) noexcept { return part.try_charge(bytes); }
-    void refund(std::size_t bytes) noexcept {
-        part.refund(bytes);
-        if (bytes == 0 && *gone) std::exchange(*gone, nullptr)();
-    }
-};
-struct charged_tellingly : four_by_low_bits {
-    using charge = telling_budget;
-};
-
-/// A value whose end takes its time: it asks the test.
-struct lingering {
-    std::function<void()>* end = nullptr;
-
-    explicit lingering(std::function<void()>& last) noexcept : end(&last) {}
-    lingering(lingering&& other) noexcept : end(std::exchange(other.end, nullptr)) {}
-    lingering& operator=(lingering&&) = delete;
-    ~lingering() {
-        if (end != nullptr && *end) (*end)();
-    }
-};
-std::size_t owned_bytes(const lingering&) noexcept { return 1'000; }
-
-}  // namespace
-
 TEST_CASE("a pinned value that ends beside the end of its cache gives nothing back twice", "[cache][unit]") {
-    // The share of its shard was given back already, and the shard still had it in its books.
-    budget_account account;
-    std::atomic<bool> ending{false};
-    std::atomic<bool> may_end{false};
-    std::function<void()> gone;
-    std::function<void()> wait_for_the_test = [&] {
-        ending = true;
-        ending.notify_one();
-        may_end.wait(false);
-    };
-    std::function<void()> at_once;
-    std::thread other;
-    {
-        plateau::concurrent_lru_cache<int, lingering, charged_tellingly> cache{{.max_bytes = 1'000'000},
-                                                                               telling_budget{account.part(), &gone}};
-        cache.put(0, lingering{wait_for_the_test});
-        cache.put(4, lingering{at_once});  // of the same shard
-        auto pin = cache.pin(0);
-        REQUIRE(pin);
-        cache.erase(0);
-        other = std::thread([last = std::move(pin)]() mutable { last.reset(); });
-        ending.wait(false);
-        gone = [&] {
-            may_end = true;
-            may_end.notify_one();
-            other.join();
-        };
-    }
-    CHECK_FALSE(gone);
-    CHECK(account.charged() == 0);
+    passes(a_value_that_ends_beside_its_cache_gives_back_once<charged_tellingly>);
 }

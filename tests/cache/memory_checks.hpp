@@ -39,4 +39,39 @@ void the_ceiling_holds_while_it_grows(shared_check& check) {
     }
 }
 
+/// The first deadline takes twelve bytes for every slot of the slab, the empty ones too.
+template <class V>
+void a_lowered_ceiling_has_room_for_deadlines(shared_check& check) {
+    allocation_tally tally;
+    plateau::manual_clock clock;
+    plateau::lru_cache<int, V, counted_policies> cache{
+        {.max_entries = 20'000}, clock, counting_allocator<std::byte>{tally}};
+    for (int i = 0; i < 20'000; ++i) cache.put(i, V(i));
+    cache.set_max_entries(2'000);
+    const std::size_t ceiling = cache.memory_ceiling();
+    cache.put(0, V(0), {.time_to_live = plateau::duration(1'000'000'000)});
+    check.expect(static_cast<std::size_t>(tally.peak_bytes) <= ceiling, "the most that was held is below the ceiling");
+    check.expect(static_cast<std::size_t>(tally.live_bytes) <= ceiling, "what is held is below the ceiling");
+    check.equal(cache.memory_ceiling(), ceiling, "the ceiling with a deadline");
+}
+
+template <class Policies>
+void a_bound_of_0_gives_the_memory_back(shared_check& check) {
+    allocation_tally tally;
+    plateau::manual_clock clock;
+    plateau::lru_cache<int, counted_string, Policies> cache{
+        {.max_entries = 10'000, .max_bytes = 100'000'000}, clock, counting_allocator<std::byte>{tally}};
+    const std::int64_t empty = tally.live_bytes;
+    const auto fill = [&] {
+        for (int i = 0; i < 10'000; ++i) cache.put(i, counted_string(30, 'x', counting_allocator<char>{tally}));
+    };
+    fill();
+    check.equal(cache.set_max_entries(0), 10'000U, "entries that a bound of 0 entries evicts");
+    check.equal(tally.live_bytes.load(), empty, "what is held under a bound of 0 entries");
+    cache.set_max_entries(10'000);
+    fill();
+    check.equal(cache.set_max_bytes(0), 10'000U, "entries that a bound of 0 bytes evicts");
+    check.equal(tally.live_bytes.load(), empty, "what is held under a bound of 0 bytes");
+}
+
 }  // namespace plateau_test

@@ -169,18 +169,7 @@ TEMPLATE_TEST_CASE(
 
 TEST_CASE("a ceiling after a lowered bound has room for the deadlines of the slots that were left behind",
           "[cache][alloc]") {
-    // The first deadline takes twelve bytes for every slot of the slab, the empty ones too.
-    allocation_tally tally;
-    plateau::manual_clock clock;
-    plateau::lru_cache<int, int, counted_policies> cache{
-        {.max_entries = 20'000}, clock, counting_allocator<std::byte>{tally}};
-    for (int i = 0; i < 20'000; ++i) cache.put(i, i);
-    cache.set_max_entries(2'000);
-    const std::size_t ceiling = cache.memory_ceiling();
-    cache.put(0, 0, {.time_to_live = std::chrono::seconds(1)});
-    CHECK(static_cast<std::size_t>(tally.peak_bytes) <= ceiling);
-    CHECK(static_cast<std::size_t>(tally.live_bytes) <= ceiling);
-    CHECK(cache.memory_ceiling() == ceiling);
+    passes(a_lowered_ceiling_has_room_for_deadlines<int>);
 }
 
 TEST_CASE("what is pinned beyond a lowered bound stands in the ceiling until it is let go", "[cache][alloc]") {
@@ -202,21 +191,7 @@ TEST_CASE("what is pinned beyond a lowered bound stands in the ceiling until it 
 }
 
 TEST_CASE("a bound of 0 gives the memory of the entries back, as clear does", "[cache][alloc]") {
-    allocation_tally tally;
-    plateau::manual_clock clock;
-    plateau::lru_cache<int, text, counted_policies> cache{
-        {.max_entries = 10'000, .max_bytes = 100'000'000}, clock, counting_allocator<std::byte>{tally}};
-    const std::int64_t empty = tally.live_bytes;
-    const auto fill = [&] {
-        for (int i = 0; i < 10'000; ++i) cache.put(i, text(30, 'x', counting_allocator<char>{tally}));
-    };
-    fill();
-    CHECK(cache.set_max_entries(0) == 10'000);
-    CHECK(tally.live_bytes == empty);
-    cache.set_max_entries(10'000);
-    fill();
-    CHECK(cache.set_max_bytes(0) == 10'000);
-    CHECK(tally.live_bytes == empty);
+    passes(a_bound_of_0_gives_the_memory_back<counted_policies>);
 }
 
 TEST_CASE("clear gives all memory of the entries back", "[cache][alloc]") {

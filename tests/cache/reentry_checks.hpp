@@ -68,4 +68,36 @@ void a_chain_of_ends_takes_no_stack(shared_check& check) {
     check.equal(ended, length, "the number of values that ended");
 }
 
+struct eight_shards : plateau::concurrent_cache_policies {
+    static constexpr std::size_t shards = 8;
+    static constexpr std::size_t min_shard_entries = 1;
+};
+struct telling_shards : eight_shards {
+    using pins = plateau::none;
+    using listener = told<int, int>;
+};
+
+/// A listener sets a bound inside the call that sets another, which has shards to go on with.
+template <class Policies>
+void the_latest_bound_holds_for_every_shard(shared_check& check) {
+    using cache_type = plateau::concurrent_lru_cache<int, int, Policies>;
+    cache_type* self = nullptr;
+    bool lowered = false;
+    told_function function = [&](const int&, int&&, plateau::removal_cause) {
+        if (!std::exchange(lowered, true)) self->set_max_entries(8);
+    };
+    cache_type cache{{.max_entries = 800}, told<int, int>{&function}};
+    self = &cache;
+    const auto fill = [&] {
+        for (int i = 0; i < 1'000; ++i) cache.put(i, i);
+    };
+    lowered = true;
+    fill();
+    lowered = false;
+    cache.set_max_entries(400);
+    fill();
+    check.equal(cache.size(), 8U, "entries under the bound that was set last");
+    function = nullptr;
+}
+
 }  // namespace plateau_test

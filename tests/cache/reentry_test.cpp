@@ -30,11 +30,6 @@ struct timed_telling : telling {
     static constexpr plateau::duration tick{1};
 };
 
-struct eight_shards : plateau::concurrent_cache_policies {
-    static constexpr std::size_t shards = 8;
-    static constexpr std::size_t min_shard_entries = 1;
-};
-
 }  // namespace
 
 TEST_CASE("a listener is told each removal once, with key, value and cause, in the call that made it",
@@ -179,29 +174,7 @@ TEST_CASE("a listener finds the cache sound however many entries leave together"
 }
 
 TEST_CASE("a bound that is set while another is being set holds for every shard", "[cache][unit]") {
-    // The call that came first went on to give the shards behind their parts of its own bound.
-    struct telling_shards : eight_shards {
-        using pins = plateau::none;
-        using listener = told<int, int>;
-    };
-    using cache_type = plateau::concurrent_cache<int, int, telling_shards>;
-    cache_type* self = nullptr;
-    bool lowered = false;
-    told_function function = [&](const int&, int&&, removal_cause) {
-        if (!std::exchange(lowered, true)) self->set_max_entries(8);
-    };
-    cache_type cache{{.max_entries = 800}, told<int, int>{&function}};
-    self = &cache;
-    const auto fill = [&] {
-        for (int i = 0; i < 1'000; ++i) cache.put(i, i);
-    };
-    lowered = true;
-    fill();
-    lowered = false;
-    cache.set_max_entries(400);
-    fill();
-    CHECK(cache.size() == 8);
-    function = nullptr;
+    passes(the_latest_bound_holds_for_every_shard<telling_shards>);
 }
 
 TEST_CASE("a listener that puts what was evicted ends: past the outbox its puts are refused", "[cache][unit]") {

@@ -248,6 +248,54 @@ TEST_CASE("defects of deadlines are noticed", "[cache][seeded]") {
                    "lives when it was put", the_first_deadline_of_an_old_cache_is_kept<starts_a_wheel_at_zero>});
 }
 
+// ---- bounds that are set
+
+namespace {
+
+struct keeps_what_is_empty : counted_policies {};
+struct goes_on_with_its_own_bound : telling_shards {};
+enum class has_all_its_columns : int {};
+
+}  // namespace
+
+/// An emptied shard keeps its memory for the entries that may come.
+template <>
+void detail::cache_engine<int, counted_string, keeps_what_is_empty, detail::sole_access>::release_if_empty(
+    shard_type& shard) noexcept {
+    const session in(shard);
+    shard.settle();
+}
+
+/// Who sets a bound goes on with it, whoever has set another meanwhile.
+template <>
+std::size_t shared_engine<int, int, goes_on_with_its_own_bound>::set_max_entries(std::size_t max_entries) {
+    std::size_t evicted = 0;
+    for_each_shard([&](shard_type& shard) {
+        evicted += session(shard)->set_max_entries(max_entries / goes_on_with_its_own_bound::shards);
+    });
+    return evicted;
+}
+
+/// A slab that has been filled takes no more than it does.
+template <>
+std::size_t core<int, has_all_its_columns, counted_policies>::slab_type::bytes_with(std::size_t) const noexcept {
+    return bytes_;
+}
+
+TEST_CASE("defects of bounds that are set are noticed", "[cache][seeded]") {
+    expect_killed({"F11", "a bound of 0 keeps the memory of the entries that it evicted",
+                   "cache: a bound of 0 gives the memory of the entries back, as clear does",
+                   "under a bound of 0 entries", a_bound_of_0_gives_the_memory_back<keeps_what_is_empty>});
+    expect_killed({"F9", "a bound that was overtaken goes on to the shards behind",
+                   "cache: a bound that is set while another is being set holds for every shard",
+                   "under the bound that was set last",
+                   the_latest_bound_holds_for_every_shard<goes_on_with_its_own_bound>});
+    expect_killed({"F2", "a ceiling leaves out the deadlines of empty slots",
+                   "cache: a ceiling after a lowered bound has room for the deadlines of the slots that were left "
+                   "behind",
+                   "the most that was held", a_lowered_ceiling_has_room_for_deadlines<has_all_its_columns>});
+}
+
 TEST_CASE("defects of shards and index are noticed", "[cache][seeded]") {
     expect_killed({"F9", "a visitor of one shard may wait for another",
                    "cache: a visitor that calls its cache is trapped, whichever shard he calls", "is trapped",

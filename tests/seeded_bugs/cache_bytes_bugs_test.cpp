@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <string>
 #include <utility>
 
 using namespace plateau_test;
@@ -55,6 +56,25 @@ std::size_t detail::byte_pool<looks_then_takes, explored_part>::take(std::size_t
     return share;
 }
 
+namespace {
+
+struct gives_its_share_and_keeps_it : charged_tellingly {};
+struct settles_at_the_next_change : four_by_low_bits {};
+
+}  // namespace
+
+/// A shard at its end has in its books what the cache gave back for it.
+template <>
+std::size_t
+detail::cache_core<int, lingering, detail::lru_policies<gives_its_share_and_keeps_it>>::give_all_bytes() noexcept {
+    return bounds_.max_bytes;
+}
+
+/// What removals leave stays with the shard.
+template <>
+void detail::cache_shard<int, std::string, detail::lru_policies<settles_at_the_next_change>,
+                         detail::shared_access<plateau::default_sync>>::settle() noexcept {}
+
 TEST_CASE("defects of a budget that shards share are noticed", "[cache][seeded]") {
     expect_killed({"F2", "what a shard gives to another it goes on using",
                    "cache: one shard may fill the whole budget, and gives way when others come", "",
@@ -73,4 +93,14 @@ TEST_CASE("defects of a budget that shards share are noticed", "[cache][seeded]"
                                    bytes_wander<two_that_look, meets::a_heavy_one>);
                        check.expect(!report.failed, report.failure);
                    }});
+}
+
+TEST_CASE("defects of what an outer budget gets back are noticed", "[cache][seeded]") {
+    expect_killed({"F2", "a shard's share is given back at its end, and again with a pinned value",
+                   "cache: a pinned value that ends beside the end of its cache gives nothing back twice",
+                   "what is charged at the end",
+                   a_value_that_ends_beside_its_cache_gives_back_once<gives_its_share_and_keeps_it>});
+    expect_killed({"F2", "what was erased stays charged until the next change",
+                   "cache: what is erased by choice leaves the outer budget before the call returns",
+                   "what is charged after that", what_is_erased_leaves_the_outer_budget<settles_at_the_next_change>});
 }
