@@ -5,6 +5,7 @@
 #include <plateau/cache/core.hpp>
 #include <plateau/cache/pin.hpp>
 #include <plateau/config.hpp>
+#include <plateau/detail/checked.hpp>
 #include <plateau/detail/short_lock.hpp>
 
 #include <cstddef>
@@ -85,15 +86,13 @@ public:
 
     /// What a shard keeps of the bytes for pins beside those that are pinned.
     [[nodiscard]] static std::size_t spare_pinned(const pool_type& pinned) noexcept {
-        const std::size_t part = pinned.limit() / 1024;
-        return part < 64 * 1024 ? part : 64 * 1024;
+        return smaller(pinned.limit() / 1024, most_ahead);
     }
 
     /// What a shard takes of the bytes ahead of its need, so that the pool is not asked by every put.
     [[nodiscard]] static std::size_t ahead(const core_type& core) noexcept {
         const std::size_t fair = core.bounds().fair_bytes;
-        if (fair == unlimited) return 4 * 1024;
-        return fair / 64 < 64 * 1024 ? fair / 64 : 64 * 1024;
+        return fair == unlimited ? 4 * 1024 : smaller(fair / 64, most_ahead);
     }
     /// What removals left over goes back to the pool, but for a little. Expects: entered.
     void settle() noexcept {
@@ -196,6 +195,7 @@ private:
         bool held;  ///< others have it pinned: the last of them ends it
     };
     static constexpr std::size_t batch = 16;
+    static constexpr std::size_t most_ahead = 64 * 1024;
 
     /// Expects: entered, and something in the outbox. Leaves.
     PLATEAU_COLD void see_out(bool evicts = true) noexcept {
