@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <plateau/arena_bound.hpp>
 #include <plateau/cache/arguments.hpp>
 #include <plateau/cache/byte_pool.hpp>
 #include <plateau/cache/dump.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/pin.hpp>
 #include <plateau/cache/policies.hpp>
+#include <plateau/cache/requirements.hpp>
 #include <plateau/cache/shard.hpp>
 #include <plateau/cache/stats.hpp>
 #include <plateau/clock.hpp>
@@ -17,7 +17,6 @@
 #include <plateau/detail/parts.hpp>
 
 #include <bit>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -32,22 +31,8 @@ namespace detail {
 /// Everything that the public caches have in common: shards, the parts they share, and each operation once.
 template <class K, class V, class Policies, class Access>
 class cache_engine {
-    static_assert(std::is_object_v<K> && std::is_object_v<V> && !std::is_const_v<K> && !std::is_const_v<V>,
-                  "plateau: a cache key and a cache value are plain object types");
-    static_assert(
-        std::is_base_of_v<cache_policies, Policies>,
-        "plateau: the third argument of a cache is its policies, which derive from plateau::cache_policies: a "
-        "hash, an order or a weigher of yours is named in them");
-    static_assert(!arena_bound_v<K> || arena_bound_v<typename Policies::allocator>,
-                  "plateau: this cache key may point into memory that ends with a request (a pointer, "
-                  "view, span, reference or arena type); store an owning copy, or unowned<T>");
-    static_assert(!arena_bound_v<V> || arena_bound_v<typename Policies::allocator>,
-                  "plateau: this cache value may point into memory that ends with a request (a pointer, view, span, "
-                  "reference or arena type); store an owning copy, or unowned<T>");
-    static_assert(std::is_move_constructible_v<K> && std::is_move_constructible_v<V>,
-                  "plateau: a cache moves keys and values into its slab: they must be move constructible");
-    static_assert(std::is_nothrow_destructible_v<K> && std::is_nothrow_destructible_v<V>,
-                  "plateau: the destructors of cache keys and values must not throw");
+    using requirements = cache_requirements<K, V, Policies>;
+    static_assert(requirements::met);
 
     using hash_type = typename Policies::hash;
     using equal_type = typename Policies::equal;
@@ -58,28 +43,12 @@ class cache_engine {
     using judge_type = typename Policies::judge;
     using charge_type = typename Policies::charge;
 
-    static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
-    static_assert(has_pins || std::is_same_v<typename Policies::pins, none>,
-                  "plateau: the pins policy is plateau::counted or plateau::none");
-    static_assert(std::is_same_v<typename Policies::stats, counting> || std::is_same_v<typename Policies::stats, bare>,
-                  "plateau: the stats policy is plateau::counting or plateau::bare");
-    static_assert(clock<clock_type>, "plateau: the clock policy needs `time_point now() const noexcept`");
-    static_assert(std::has_single_bit(Policies::max_page_slots), "plateau: max_page_slots is a power of two");
-    static_assert(is_one_of<typename Policies::eviction, lru, s3fifo>,
-                  "plateau: the eviction policy is plateau::lru or plateau::s3fifo");
-    static_assert(std::is_invocable_r_v<std::size_t, const weigher_type&, const K&, const V&>,
-                  "plateau: a cache weigher answers std::size_t for (const K&, const V&)");
-    using told_value = std::conditional_t<has_pins, const V&, V&&>;
-    static_assert(std::is_same_v<listener_type, no_listener> ||
-                      std::is_nothrow_invocable_v<listener_type&, const K&, told_value, removal_cause>,
-                  "plateau: a cache listener is callable with (const K&, V&&, removal_cause), or with (const K&, const "
-                  "V&, removal_cause) where values can be pinned, and is noexcept");
-
     using shard_type = cache_shard<K, V, Policies, Access>;
     using session = typename shard_type::session;
     using core_type = typename shard_type::core_type;
     using found = typename core_type::found;
     using note_type = typename core_type::note_type;
+    static constexpr bool has_pins = requirements::has_pins;
     static constexpr bool judged = !std::is_same_v<judge_type, no_judge>;
     /// Only then can a call come back while a get is inside.
     template <class Q>
@@ -90,7 +59,6 @@ class cache_engine {
     /// Bytes come from a pool: shards share one, and an outer budget is charged as they are taken.
     static constexpr bool pooled = shard_type::pooled;
     static constexpr bool has_charge = !std::is_same_v<charge_type, no_charge>;
-    static_assert(plateau::charge<charge_type>, "plateau: the charge policy has try_charge(bytes) and refund(bytes)");
     using pool_type = typename shard_type::pool_type;
 
 public:
@@ -284,7 +252,7 @@ public:
     void tell_rejected([[maybe_unused]] const K& key, [[maybe_unused]] V&& value) noexcept {
         { session(*shards_[0])->count_discard(); }
         if constexpr (!std::is_same_v<listener_type, no_listener>)
-            listener_(key, static_cast<told_value>(value), removal_cause::rejected);
+            listener_(key, static_cast<typename requirements::told_value>(value), removal_cause::rejected);
     }
 
     template <class F>
