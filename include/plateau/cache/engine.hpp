@@ -9,6 +9,7 @@
 #include <plateau/cache/policies.hpp>
 #include <plateau/cache/requirements.hpp>
 #include <plateau/cache/shard.hpp>
+#include <plateau/cache/shard_list.hpp>
 #include <plateau/cache/stats.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
@@ -16,13 +17,11 @@
 #include <plateau/detail/contract.hpp>
 #include <plateau/detail/parts.hpp>
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <type_traits>
-#include <unistd.h>
 #include <utility>
 
 PLATEAU_NAMESPACE_BEGIN
@@ -55,23 +54,24 @@ class cache_engine {
     static constexpr bool get_runs_user_code =
         !std::is_arithmetic_v<K> || !std::is_arithmetic_v<Q> || !std::is_trivially_copyable_v<V> ||
         !std::is_same_v<equal_type, any_equal>;
-    static constexpr bool is_shared = !std::is_same_v<Access, sole_access>;
+    static constexpr bool is_shared = shard_type::is_shared;
     /// Bytes come from a pool: shards share one, and an outer budget is charged as they are taken.
     static constexpr bool pooled = shard_type::pooled;
     static constexpr bool has_charge = !std::is_same_v<charge_type, no_charge>;
     using pool_type = typename shard_type::pool_type;
+    using shards_type = shard_list<shard_type, Policies>;
 
 public:
     static constexpr std::size_t entry_overhead = core_type::entry_overhead;
 
     template <class... Parts>
     explicit cache_engine(const cache_options& options, Parts&&... parts)
-        : options_(checked(options)),
+        : shards_(copied_part<allocator_type>(parts...)),
+          options_(checked(options)),
           hash_(copied_part<hash_type>(parts...)),
           equal_(copied_part<equal_type>(parts...)),
           weigher_(copied_part<weigher_type>(parts...)),
           listener_(copied_part<listener_type>(std::forward<Parts>(parts)...)),
-          allocator_(copied_part<allocator_type>(parts...)),
           judge_(copied_part<judge_type>(parts...)),
           charge_(copied_part<charge_type>(parts...)),
           clock_(std::in_place, std::forward<Parts>(parts)...),
@@ -250,7 +250,7 @@ public:
 
     /// For a layer that could not store a value which nobody else has.
     void tell_rejected([[maybe_unused]] const K& key, [[maybe_unused]] V&& value) noexcept {
-        { session(*shards_[0])->count_discard(); }
+        { session(shards_[0])->count_discard(); }
         if constexpr (!std::is_same_v<listener_type, no_listener>)
             listener_(key, static_cast<typename requirements::told_value>(value), removal_cause::rejected);
     }
@@ -298,7 +298,7 @@ public:
                     max_entries_.store(max_entries, std::memory_order_relaxed);
                 }
                 const std::size_t latest = max_entries_.load(std::memory_order_relaxed);
-                evicted += in->set_max_entries(share(latest, shard_count_, i++));
+                evicted += in->set_max_entries(shards_.share(latest, i++));
             }
             release_if_empty(shard);
         });
@@ -349,15 +349,15 @@ public:
                                "entries could no longer be taken back");
         dump_run<K, V, Sink> run(sink, options);
         dump_batch<K, V> batch;
-        const auto lists = std::make_unique<dump_list[]>(shard_count_);
-        for (std::size_t i = 0; i < shard_count_; ++i) list_entries(*shards_[i], lists[i]);
+        const auto lists = std::make_unique<dump_list[]>(shards_.size());
+        for (std::size_t i = 0; i < shards_.size(); ++i) list_entries(shards_[i], lists[i]);
         // By turns: what is hot in one shard comes before what is cold in another.
         for (bool more = true; more;) {
             more = false;
-            for (std::size_t i = 0; i < shard_count_; ++i) {
+            for (std::size_t i = 0; i < shards_.size(); ++i) {
                 if (lists[i].next == lists[i].count) continue;
                 more = true;
-                copy_some(*shards_[i], lists[i], batch);
+                copy_some(shards_[i], lists[i], batch);
                 if (!run.write(batch.entries())) return run.finish();
                 batch.clear();
             }
@@ -370,7 +370,7 @@ public:
         static_assert(!judged, "plateau: a cache with tags is not warmed up: the entries would have none");
         std::size_t most = options.max_entry_bytes;
         if constexpr (std::is_same_v<weigher_type, owned_bytes_weigher>) {
-            const std::size_t heaviest = session(*shards_[0])->heaviest();
+            const std::size_t heaviest = session(shards_[0])->heaviest();
             if (heaviest < most) most = heaviest;
         }
         warm_up_run<K, V, Source> run(source, options, most);
@@ -403,7 +403,7 @@ public:
         return sum;
     }
     [[nodiscard]] std::size_t memory_ceiling() const noexcept {
-        std::size_t sum = saturating_mul(shard_count_, sizeof(shard_type) + sizeof(shard_type*));
+        std::size_t sum = saturating_mul(shards_.size(), sizeof(shard_type) + sizeof(shard_type*));
         std::size_t scattered = 0;
         std::size_t slot = 0;
         std::size_t pinned = 0;  // more than the bound where that was lowered
@@ -415,7 +415,7 @@ public:
             pinned += part.pinned;
         });
         if (const std::size_t bytes = bytes_.limit(); bytes != unlimited)
-            sum = saturating_add(sum, saturating_add(bytes, core_type::slack_bytes(bytes, shard_count_, slot)));
+            sum = saturating_add(sum, saturating_add(bytes, core_type::slack_bytes(bytes, shards_.size(), slot)));
         if constexpr (has_pins)
             sum = saturating_add(sum, core_type::pinned_ceiling(larger(pinned_.limit(), pinned), scattered, slot));
         return sum;
@@ -483,7 +483,7 @@ private:
 
     [[nodiscard]] std::size_t fair_share() const noexcept {
         const std::size_t limit = bytes_.limit();
-        return limit == unlimited ? unlimited : limit / shard_count_;
+        return limit == unlimited ? unlimited : limit / shards_.size();
     }
 
     [[nodiscard]] PLATEAU_ALWAYS_INLINE need provide(core_type& core, std::size_t held, loan& brought) noexcept {
@@ -503,7 +503,7 @@ private:
         core.add_bytes(got);
         if (got >= lacks) return {};
         if (core.sheer_shortage(held) != 0) core.add_bytes(bytes_.take(core.sheer_shortage(held), 0));
-        if (shard_count_ == 1) return {};
+        if (shards_.size() == 1) return {};
         if (const std::size_t sheer = core.sheer_shortage(held); sheer != 0) return {sheer, true, false};
         // Entries of this shard would have to go. What others could give instead is not asked for ever in vain.
         if (!core.may_collect()) return {};
@@ -513,11 +513,11 @@ private:
     /// they have beyond theirs; and for an entry that is too large for this shard, all that it takes.
     PLATEAU_COLD void collect(shard_type& shard, need lacks, loan& brought) {
         std::size_t first = 0;
-        while (shards_[first] != &shard) ++first;
+        while (&shards_[first] != &shard) ++first;
         const std::size_t fair = fair_share();
         for (unsigned pass = 0; pass < (lacks.sheer ? 2 : 1); ++pass)
-            for (std::size_t i = 1; i < shard_count_ && brought.bytes() < lacks.bytes; ++i) {
-                shard_type& other = *shards_[(first + i) % shard_count_];
+            for (std::size_t i = 1; i < shards_.size() && brought.bytes() < lacks.bytes; ++i) {
+                shard_type& other = shards_[(first + i) % shards_.size()];
                 const std::size_t missing = lacks.bytes - brought.bytes();
                 const std::size_t least = pass == 1 ? 0 : fair;
                 const bool evicts = lacks.sheer || lacks.fair;
@@ -534,7 +534,7 @@ private:
     /// Expects: the pool's limit is the bound. Returns: how many entries were evicted.
     std::size_t bound_bytes(core_type& core, std::size_t i) noexcept {
         const std::size_t limit = bytes_.limit();
-        const std::size_t part = share(limit, shard_count_, i);
+        const std::size_t part = shards_.share(limit, i);
         bound_pinned(core, i);
         if constexpr (!pooled) return core.set_max_bytes(limit, limit, limit);
         const std::size_t before = core.bounds().max_bytes;
@@ -555,7 +555,7 @@ private:
                 core.set_max_pinned_bytes(unlimited);
                 if (before != unlimited) pinned_.give(before);
             } else if (before == unlimited) {
-                const std::size_t part = share(pinned_.limit(), shard_count_, i);
+                const std::size_t part = shards_.share(pinned_.limit(), i);
                 core.set_max_pinned_bytes(pinned_.take(1, smaller(core.pinned_bytes(), part)));
             } else {
                 pinned_.give(core.give_pinned_bytes(0));
@@ -573,7 +573,7 @@ private:
         std::size_t got = pinned_.take(lacks, saturating_add(lacks, shard_type::spare_pinned(pinned_)));
         if (got == 0) got = pinned_.take(1, lacks);
         core.add_pinned_bytes(got);
-        return got >= lacks || shard_count_ == 1 ? 0 : lacks - got;
+        return got >= lacks || shards_.size() == 1 ? 0 : lacks - got;
     }
     PLATEAU_COLD void collect_pinned(shard_type& shard, std::size_t lacks, loan& brought) noexcept {
         for_each_shard([&](shard_type& other) {
@@ -602,7 +602,7 @@ private:
         if constexpr (is_shared) {
             if (visitors_.load(std::memory_order_relaxed) == 0) [[likely]]
                 return;
-            for (std::size_t i = 0; i < shard_count_; ++i) shards_[i]->trap_holder();
+            shards_.trap_holder();
         }
     }
 
@@ -611,64 +611,31 @@ private:
     template <class F>
     void for_each_shard(F f) const {
         trap_visitors();
-        for (std::size_t i = 0; i < shard_count_; ++i) f(*shards_[i]);
+        shards_.for_each(f);
     }
     [[nodiscard]] shard_type& shard_of(std::uint64_t hash) const noexcept {
         trap_visitors();
-        if constexpr (!is_shared) return *shards_[0];
-        else return *shards_[(hash >> 1) >> shard_shift_];
-    }
-    /// The part of a bound that falls to shard i: all parts together are the bound.
-    [[nodiscard]] static std::size_t share(std::size_t bound, std::size_t shards, std::size_t i) noexcept {
-        if (bound == unlimited) return unlimited;
-        return bound / shards + (i < bound % shards);
-    }
-
-    [[nodiscard]] static std::size_t wanted_shards(const cache_options& options) noexcept {
-        if constexpr (!is_shared) return 1;
-        else {
-            std::size_t wanted = Policies::shards;
-            if (wanted == 0) {
-                const long processors = ::sysconf(_SC_NPROCESSORS_ONLN);
-                wanted = std::bit_ceil(4 * static_cast<std::size_t>(processors > 0 ? processors : 1));
-            }
-            wanted = std::bit_floor(wanted < max_shards ? wanted : max_shards);
-            while (wanted > 1 && too_small(options, wanted)) wanted /= 2;
-            return wanted;
-        }
-    }
-    [[nodiscard]] static bool too_small(const cache_options& options, std::size_t shards) noexcept {
-        const std::size_t heaviest = options.max_entry_bytes == unlimited ? Policies::min_shard_entries * entry_overhead
-                                                                          : options.max_entry_bytes;
-        return options.max_entries / shards < Policies::min_shard_entries ||
-               options.max_bytes / shards < saturating_mul<std::size_t>(heaviest, 8);
+        return shards_.of(hash);
     }
 
     void make_shards() {
-        const std::size_t wanted = wanted_shards(options_);
-        const time_point start = (*clock_).now();
-        shard_list_allocator own(allocator_);
-        shards_ = shard_list_traits::allocate(own, wanted);
-        shard_list_size_ = wanted;
-        shard_shift_ = 63 - static_cast<unsigned>(std::countr_zero(wanted));
-        building_guard whole{this};
+        const time_point start = now();
         aging how{options_.time_to_idle, options_.ttl_jitter, options_.ttl_jitter == 0 ? 0 : draw_seed().first};
-        while (shard_count_ < wanted) {
+        shards_.make(shards_type::count_for(options_), [&](std::size_t i) {
             const typename core_type::limits bounds{
-                .max_entries = share(options_.max_entries, wanted, shard_count_),
+                .max_entries = shards_.share(options_.max_entries, i),
                 .max_bytes = at_first(bytes_.limit()),
                 .all_bytes = bytes_.limit(),
-                .fair_bytes = share(bytes_.limit(), wanted, shard_count_),
+                .fair_bytes = shards_.share(bytes_.limit(), i),
                 .max_entry_bytes = options_.max_entry_bytes,
                 .max_pinned_bytes = at_first(pinned_.limit()),
                 .reclaim_budget = options_.reclaim_budget,
             };
-            shards_[shard_count_] = shard_type::make({bounds, how, hash_, equal_, allocator_, judge_, start},
-                                                     {listener_, bytes_, pinned_}, charge_);
-            ++shard_count_;
+            shard_type* const made = shard_type::make({bounds, how, hash_, equal_, shards_.allocator(), judge_, start},
+                                                      {listener_, bytes_, pinned_}, charge_);
             how.seed = mix(how.seed);
-        }
-        whole.engine = nullptr;
+            return made;
+        });
     }
     /// Of a bound that is shared a shard has nothing until it needs it.
     [[nodiscard]] static std::size_t at_first(std::size_t bound) noexcept {
@@ -686,16 +653,8 @@ private:
                 pinned_.give(in->give_pinned_bytes(0));
             });
         }
-        for (; shard_count_ != 0; --shard_count_) shard_type::abandon(shards_[shard_count_ - 1]);
-        shard_list_allocator own(allocator_);
-        shard_list_traits::deallocate(own, shards_, shard_list_size_);
+        shards_.abandon();
     }
-    struct building_guard {
-        cache_engine* engine;
-        ~building_guard() {
-            if (engine != nullptr) engine->abandon_shards();
-        }
-    };
 
     /// Weights from now on, for the entries of today too.
     void start_weighing() {
@@ -928,20 +887,12 @@ private:
         return true;
     }
 
-    using shard_list_allocator = typename std::allocator_traits<allocator_type>::template rebind_alloc<shard_type*>;
-    using shard_list_traits = std::allocator_traits<shard_list_allocator>;
-    static constexpr std::size_t max_shards = 1024;
-
-    shard_type** shards_ = nullptr;
-    std::size_t shard_count_ = 0;
-    std::size_t shard_list_size_ = 0;
-    unsigned shard_shift_ = 63;
+    shards_type shards_;
     cache_options options_;
     PLATEAU_NO_UNIQUE_ADDRESS hash_type hash_;
     PLATEAU_NO_UNIQUE_ADDRESS equal_type equal_;
     PLATEAU_NO_UNIQUE_ADDRESS weigher_type weigher_;
     PLATEAU_NO_UNIQUE_ADDRESS listener_type listener_;
-    PLATEAU_NO_UNIQUE_ADDRESS allocator_type allocator_;
     PLATEAU_NO_UNIQUE_ADDRESS judge_type judge_;
     PLATEAU_NO_UNIQUE_ADDRESS charge_type charge_;
     shared_part<clock_type> clock_;

@@ -65,8 +65,10 @@ public:
     using charge_type = typename Policies::charge;
     using pool_type = byte_pool<typename Policies::sync, charge_type>;
 
+    /// Whether threads meet in it.
+    static constexpr bool is_shared = !std::is_same_v<Access, sole_access>;
     /// Whether what it may hold is taken from a pool, ahead of its need. Else the bounds are its own.
-    static constexpr bool pooled = !std::is_same_v<Access, sole_access> || !std::is_same_v<charge_type, no_charge>;
+    static constexpr bool pooled = is_shared || !std::is_same_v<charge_type, no_charge>;
 
     /// What it shares with the others, until the cache has ended.
     struct surroundings {
@@ -130,7 +132,7 @@ public:
     /// The same for steps that remove nothing. Where they run no user code, a sole user need not say that he is inside.
     template <bool RunsUserCode>
     class quiet_session {
-        static constexpr bool enters = RunsUserCode || !std::is_same_v<Access, sole_access>;
+        static constexpr bool enters = RunsUserCode || is_shared;
 
     public:
         explicit quiet_session(cache_shard& shard) noexcept : shard_(shard) {
