@@ -2,7 +2,7 @@
 #pragma once
 
 #include <plateau/cache/arguments.hpp>
-#include <plateau/cache/byte_pool.hpp>
+#include <plateau/cache/byte_budget.hpp>
 #include <plateau/cache/dump.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/pin.hpp>
@@ -47,7 +47,7 @@ class cache_engine {
     using core_type = typename shard_type::core_type;
     using found = typename core_type::found;
     using note_type = typename core_type::note_type;
-    static constexpr bool has_pins = requirements::has_pins;
+    static constexpr bool has_pins = shard_type::has_pins;
     static constexpr bool judged = !std::is_same_v<judge_type, no_judge>;
     /// Only then can a call come back while a get is inside.
     template <class Q>
@@ -57,9 +57,10 @@ class cache_engine {
     static constexpr bool is_shared = shard_type::is_shared;
     /// Bytes come from a pool: shards share one, and an outer budget is charged as they are taken.
     static constexpr bool pooled = shard_type::pooled;
-    static constexpr bool has_charge = !std::is_same_v<charge_type, no_charge>;
-    using pool_type = typename shard_type::pool_type;
+    static constexpr bool has_charge = shard_type::has_charge;
     using shards_type = shard_list<shard_type, Policies>;
+    using budget_type = byte_budget<shards_type>;
+    using loan = typename budget_type::loan;
 
 public:
     static constexpr std::size_t entry_overhead = core_type::entry_overhead;
@@ -77,8 +78,7 @@ public:
           clock_(std::in_place, std::forward<Parts>(parts)...),
           weighs_(needs_weights(options)),
           max_entries_(options.max_entries),
-          bytes_(options.max_bytes, charge_),
-          pinned_(pinned_bound(options), charge_) {
+          budget_(options.max_bytes, pinned_bound(options.max_bytes), charge_) {
         static_assert((is_one_of<Parts, hash_type, equal_type, weigher_type, listener_type, allocator_type, judge_type,
                                  charge_type, clock_type> &&
                        ...),
@@ -156,21 +156,21 @@ public:
         if (!key.possible()) return cache_reason::absent;
         const std::uint64_t hash = hash_of(key.view());
         shard_type& shard = shard_of(hash);
-        loan brought(pinned_);
+        loan brought(budget_.pinned());
         for (bool again = pooled;; again = false) {
             std::size_t lacks = 0;
             {
                 session in(shard);
                 const found at = find_live(*in, hash, key.view(), [this] { return now(); });
                 if (!at) return cache_reason::absent;
-                if constexpr (pooled) lacks = provide_pinned(*in, at.slot, brought);
+                if constexpr (pooled) lacks = budget_.provide_pinned(shards_, *in, at.slot, brought);
                 if (lacks == 0 || !again) {
                     if (const cache_reason why = in->pin(at.slot); why != cache_reason::none) return why;
                     in->use(at);
                     return pin_access<V>::make(at.entry->value, shard, at.slot);
                 }
             }
-            if constexpr (pooled) collect_pinned(shard, lacks, brought);
+            if constexpr (pooled) budget_.collect_pinned(shards_, shard, lacks, brought);
         }
     }
 
@@ -197,29 +197,29 @@ public:
         shard_type& shard = shard_of(hash);
         std::size_t held = 0;
         bool weighed = false;
-        loan brought(bytes_);
+        loan brought(budget_.bytes());
         for (unsigned tries = 0;; ++tries) {
             if (!weighed && weighs_.load(std::memory_order_relaxed)) {  // looked at again under the lock
                 held = weigher_(key.view(), value.view());
                 weighed = true;
             }
-            need lacks;
+            typename budget_type::need lacks;
             {
                 session in(shard);
                 if (in->weighs() && !weighed) continue;
                 // Before others give way, too: what is not stored takes nobody's place.
                 if (!condition()) return cache_reason::absent;
                 if constexpr (pooled) {
-                    if (time_to_live > duration::zero()) lacks = provide(*in, held, brought);
+                    if (time_to_live > duration::zero()) lacks = budget_.provide(shards_, *in, held, brought);
                 }
-                if (lacks.bytes == 0 || tries == max_collections) {
+                if (lacks.bytes == 0 || tries == budget_type::max_collections) {
                     if (in->asks_time(time_to_live)) in->observe(now());
                     const put_result done = in->put(low_half(hash), key, value, held, time_to_live, note);
                     shard.settle();
                     return done;
                 }
             }
-            if constexpr (pooled) collect(shard, lacks, brought);
+            if constexpr (pooled) budget_.collect(shards_, shard, lacks, brought);
         }
     }
 
@@ -314,10 +314,9 @@ public:
                 session in(shard);
                 if (i == 0) {
                     require_option(max_bytes != unlimited || in->bounds().max_entries != unlimited, no_bound);
-                    bytes_.set_limit(max_bytes);
-                    if (options_.max_pinned_bytes == 0) pinned_.set_limit(max_bytes);
+                    budget_.set_limits(max_bytes, pinned_bound(max_bytes));
                 }
-                evicted += bound_bytes(*in, i++);
+                evicted += budget_.bound(shards_, *in, i++);
             }
             release_if_empty(shard);
         });
@@ -414,10 +413,11 @@ public:
             slot = part.slot;
             pinned += part.pinned;
         });
-        if (const std::size_t bytes = bytes_.limit(); bytes != unlimited)
+        if (const std::size_t bytes = budget_.bytes().limit(); bytes != unlimited)
             sum = saturating_add(sum, saturating_add(bytes, core_type::slack_bytes(bytes, shards_.size(), slot)));
         if constexpr (has_pins)
-            sum = saturating_add(sum, core_type::pinned_ceiling(larger(pinned_.limit(), pinned), scattered, slot));
+            sum = saturating_add(sum,
+                                 core_type::pinned_ceiling(larger(budget_.pinned().limit(), pinned), scattered, slot));
         return sum;
     }
     void check_invariants() const noexcept {
@@ -448,137 +448,15 @@ private:
         return has_charge || options.max_bytes != unlimited || options.max_entry_bytes != unlimited ||
                (has_pins && options.max_pinned_bytes != 0 && options.max_pinned_bytes != unlimited);
     }
-    [[nodiscard]] static std::size_t pinned_bound(const cache_options& options) noexcept {
+    [[nodiscard]] std::size_t pinned_bound(std::size_t max_bytes) const noexcept {
         if constexpr (!has_pins) return unlimited;
-        return options.max_pinned_bytes == 0 ? options.max_bytes : options.max_pinned_bytes;
+        return options_.max_pinned_bytes == 0 ? max_bytes : options_.max_pinned_bytes;
     }
 
-    // ---- bytes that shards share
-
-    /// Bytes taken from a pool, on their way to a shard: they go back unless the shard takes them.
-    class loan {
-    public:
-        explicit loan(pool_type& from) noexcept : from_(from) {}
-        loan(const loan&) = delete;
-        loan& operator=(const loan&) = delete;
-        ~loan() { from_.give(bytes_); }
-        void add(std::size_t bytes) noexcept { bytes_ += bytes; }
-        [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
-        [[nodiscard]] std::size_t take() noexcept { return std::exchange(bytes_, 0); }
-
-    private:
-        pool_type& from_;
-        std::size_t bytes_ = 0;
-    };
-
-    /// What a shard lacks for a put.
-    struct need {
-        std::size_t bytes = 0;
-        bool sheer = false;  ///< even if all that it holds made room
-        bool fair = false;   ///< it has less than its part of the whole
-    };
-
-    /// A put enters other shards so many times before it is refused: what it collected may be used by then.
-    static constexpr unsigned max_collections = 3;
-
-    [[nodiscard]] std::size_t fair_share() const noexcept {
-        const std::size_t limit = bytes_.limit();
-        return limit == unlimited ? unlimited : limit / shards_.size();
-    }
-
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE need provide(core_type& core, std::size_t held, loan& brought) noexcept {
-        if (core.shortage(held) == 0 && brought.bytes() == 0) [[likely]]
-            return {};
-        return provide_more(core, held, brought);
-    }
-    PLATEAU_COLD need provide_more(core_type& core, std::size_t held, loan& brought) noexcept {
-        if (core.bounds().max_bytes == unlimited) return {};
-        // Unless the bound was lowered meanwhile: then what is in the shards goes first.
-        if (bytes_.taken() <= bytes_.limit()) core.add_bytes(brought.take());
-        const std::size_t lacks = core.shortage(held);
-        if (lacks == 0) return {};
-        const bool plenty = bytes_.left() > bytes_.limit() / 8;
-        std::size_t got = bytes_.take(lacks, plenty ? saturating_add(lacks, shard_type::ahead(core)) : lacks);
-        if (got == 0) got = bytes_.take(1, lacks);
-        core.add_bytes(got);
-        if (got >= lacks) return {};
-        if (core.sheer_shortage(held) != 0) core.add_bytes(bytes_.take(core.sheer_shortage(held), 0));
-        if (shards_.size() == 1) return {};
-        if (const std::size_t sheer = core.sheer_shortage(held); sheer != 0) return {sheer, true, false};
-        // Entries of this shard would have to go. What others could give instead is not asked for ever in vain.
-        if (!core.may_collect()) return {};
-        return {lacks - got, false, saturating_add(core.bounds().max_bytes, lacks) <= fair_share()};
-    }
-    /// From the other shards, one after the other: what they do not use; where this one has less than its part, what
-    /// they have beyond theirs; and for an entry that is too large for this shard, all that it takes.
-    PLATEAU_COLD void collect(shard_type& shard, need lacks, loan& brought) {
-        std::size_t first = 0;
-        while (&shards_[first] != &shard) ++first;
-        const std::size_t fair = fair_share();
-        for (unsigned pass = 0; pass < (lacks.sheer ? 2 : 1); ++pass)
-            for (std::size_t i = 1; i < shards_.size() && brought.bytes() < lacks.bytes; ++i) {
-                shard_type& other = shards_[(first + i) % shards_.size()];
-                const std::size_t missing = lacks.bytes - brought.bytes();
-                const std::size_t least = pass == 1 ? 0 : fair;
-                const bool evicts = lacks.sheer || lacks.fair;
-                if (evicts) session(other)->make_givable(missing, least);  // and sees out who had to go
-                brought.add(session(other)->give_bytes(missing, evicts ? least : 0));
-            }
-        if (brought.bytes() < lacks.bytes) session(shard)->collected_in_vain();
-    }
     void release_if_empty(shard_type& shard) noexcept {
         session in(shard);
         shard.settle();
         in->release_if_empty();
-    }
-    /// Expects: the pool's limit is the bound. Returns: how many entries were evicted.
-    std::size_t bound_bytes(core_type& core, std::size_t i) noexcept {
-        const std::size_t limit = bytes_.limit();
-        const std::size_t part = shards_.share(limit, i);
-        bound_pinned(core, i);
-        if constexpr (!pooled) return core.set_max_bytes(limit, limit, limit);
-        const std::size_t before = core.bounds().max_bytes;
-        std::size_t after = before;
-        if (limit == unlimited && !has_charge) after = unlimited;
-        else if (before == unlimited) after = bytes_.take(1, smaller(core.used_bytes(), part));
-        else if (bytes_.taken() > limit) after = smaller(before, part);
-        const std::size_t evicted = core.set_max_bytes(after, limit, part);
-        if (before != unlimited) bytes_.give(after == unlimited ? before : before - after);
-        return evicted;
-    }
-    void bound_pinned(core_type& core, std::size_t i) noexcept {
-        if constexpr (!has_pins) return;
-        else if constexpr (!pooled) core.set_max_pinned_bytes(pinned_.limit());
-        else {
-            const std::size_t before = core.bounds().max_pinned_bytes;
-            if (pinned_.limit() == unlimited && !has_charge) {
-                core.set_max_pinned_bytes(unlimited);
-                if (before != unlimited) pinned_.give(before);
-            } else if (before == unlimited) {
-                const std::size_t part = shards_.share(pinned_.limit(), i);
-                core.set_max_pinned_bytes(pinned_.take(1, smaller(core.pinned_bytes(), part)));
-            } else {
-                pinned_.give(core.give_pinned_bytes(0));
-            }
-        }
-    }
-
-    /// Returns: what is still missing, and may be with other shards.
-    [[nodiscard]] std::size_t provide_pinned(core_type& core, std::uint32_t slot, loan& brought) noexcept {
-        if (core.bounds().max_pinned_bytes == unlimited) return 0;
-        if (pinned_.taken() <= pinned_.limit()) core.add_pinned_bytes(brought.take());
-        const std::size_t lacks = core.pin_shortage(slot);
-        if (lacks == 0) [[likely]]
-            return 0;
-        std::size_t got = pinned_.take(lacks, saturating_add(lacks, shard_type::spare_pinned(pinned_)));
-        if (got == 0) got = pinned_.take(1, lacks);
-        core.add_pinned_bytes(got);
-        return got >= lacks || shards_.size() == 1 ? 0 : lacks - got;
-    }
-    PLATEAU_COLD void collect_pinned(shard_type& shard, std::size_t lacks, loan& brought) noexcept {
-        for_each_shard([&](shard_type& other) {
-            if (&other != &shard && brought.bytes() < lacks) brought.add(session(other)->give_pinned_bytes(0));
-        });
     }
 
     // ---- visits: user code that runs under the lock of one shard and may call back into another
@@ -624,22 +502,18 @@ private:
         shards_.make(shards_type::count_for(options_), [&](std::size_t i) {
             const typename core_type::limits bounds{
                 .max_entries = shards_.share(options_.max_entries, i),
-                .max_bytes = at_first(bytes_.limit()),
-                .all_bytes = bytes_.limit(),
-                .fair_bytes = shards_.share(bytes_.limit(), i),
+                .max_bytes = budget_.bytes_at_first(),
+                .all_bytes = budget_.bytes().limit(),
+                .fair_bytes = shards_.share(budget_.bytes().limit(), i),
                 .max_entry_bytes = options_.max_entry_bytes,
-                .max_pinned_bytes = at_first(pinned_.limit()),
+                .max_pinned_bytes = budget_.pinned_at_first(),
                 .reclaim_budget = options_.reclaim_budget,
             };
             shard_type* const made = shard_type::make({bounds, how, hash_, equal_, shards_.allocator(), judge_, start},
-                                                      {listener_, bytes_, pinned_}, charge_);
+                                                      {listener_, budget_.bytes(), budget_.pinned()}, charge_);
             how.seed = mix(how.seed);
             return made;
         });
-    }
-    /// Of a bound that is shared a shard has nothing until it needs it.
-    [[nodiscard]] static std::size_t at_first(std::size_t bound) noexcept {
-        return pooled && (bound != unlimited || has_charge) ? 0 : bound;
     }
     /// Every shard refuses before one is emptied, and is empty before one goes: the destructors and listeners that run
     /// here may call the cache.
@@ -649,8 +523,7 @@ private:
         if constexpr (has_charge) {
             for_each_shard([this](shard_type& shard) {
                 session in(shard);
-                bytes_.give(in->give_all_bytes());  // once: the end of a pin may come here until the shard has gone
-                pinned_.give(in->give_pinned_bytes(0));
+                budget_.take_back(*in);
             });
         }
         shards_.abandon();
@@ -730,10 +603,7 @@ private:
             if (in->asks_time(time_to_live)) in->observe(now());
             const found old = in->find(low_half(hash), key.view());
             if (old && !in->over(old.slot)) return false;
-            if constexpr (pooled) {
-                if (const std::size_t lacks = in->shortage(held); lacks != 0)
-                    in->add_bytes(bytes_.take(lacks, saturating_add(lacks, shard_type::ahead(*in))));
-            }
+            if constexpr (pooled) budget_.provide_unused(*in, held);
             if (!in->has_room(held)) in->reclaim();
             if (!in->has_room(held)) return false;
             if (!in->put(low_half(hash), key, value, held, time_to_live, note_type{})) return false;
@@ -898,8 +768,7 @@ private:
     shared_part<clock_type> clock_;
     typename Policies::sync::template atomic<bool> weighs_;
     typename Policies::sync::template atomic<std::size_t> max_entries_;  // the latest, for calls that meet
-    pool_type bytes_;   // the byte bound; where shards share it or an outer budget is charged, what is taken of it
-    pool_type pinned_;  // the same of what is pinned
+    budget_type budget_;  // where nothing is taken from it, it knows the limits
     mutable typename Policies::sync::template atomic<std::size_t> visitors_{0};
 };
 

@@ -65,10 +65,12 @@ public:
     using charge_type = typename Policies::charge;
     using pool_type = byte_pool<typename Policies::sync, charge_type>;
 
+    static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
+    static constexpr bool has_charge = !std::is_same_v<charge_type, no_charge>;
     /// Whether threads meet in it.
     static constexpr bool is_shared = !std::is_same_v<Access, sole_access>;
     /// Whether what it may hold is taken from a pool, ahead of its need. Else the bounds are its own.
-    static constexpr bool pooled = is_shared || !std::is_same_v<charge_type, no_charge>;
+    static constexpr bool pooled = is_shared || has_charge;
 
     /// What it shares with the others, until the cache has ended.
     struct surroundings {
@@ -252,14 +254,13 @@ private:
 
     void tell([[maybe_unused]] node& entry, [[maybe_unused]] removal_cause cause) noexcept {
         if constexpr (!std::is_same_v<listener_type, no_listener>) {
-            if constexpr (std::is_same_v<typename Policies::pins, counted>)
-                (*listener_)(std::as_const(entry.key), std::as_const(entry.value), cause);
+            if constexpr (has_pins) (*listener_)(std::as_const(entry.key), std::as_const(entry.value), cause);
             else (*listener_)(std::as_const(entry.key), std::move(entry.value), cause);
         }
     }
 
     static void release(pin_home* home, std::uint32_t slot) noexcept {
-        if constexpr (std::is_same_v<typename Policies::pins, counted>) {
+        if constexpr (has_pins) {
             auto* const self = static_cast<cache_shard*>(home);
             self->access_.enter();
             if (!self->core_.unpin(slot)) {
@@ -295,7 +296,7 @@ private:
         const bool last = core_.idle() && returning_ == 0;
         access_.leave();
         if (!last) return;
-        if constexpr (!std::is_same_v<charge_type, no_charge>) outer_.refund(core_.bounds().max_pinned_bytes);
+        if constexpr (has_charge) outer_.refund(core_.bounds().max_pinned_bytes);
         shard_allocator own(allocator_);
         std::destroy_at(this);
         shard_traits::deallocate(own, this, 1);
