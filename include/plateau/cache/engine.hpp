@@ -4,6 +4,7 @@
 #include <plateau/cache/arguments.hpp>
 #include <plateau/cache/byte_budget.hpp>
 #include <plateau/cache/dump.hpp>
+#include <plateau/cache/dump_walk.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/pin.hpp>
 #include <plateau/cache/policies.hpp>
@@ -19,7 +20,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -348,19 +348,14 @@ public:
                                "entries could no longer be taken back");
         dump_run<K, V, Sink> run(sink, options);
         dump_batch<K, V> batch;
-        const auto lists = std::make_unique<dump_list[]>(shards_.size());
-        for (std::size_t i = 0; i < shards_.size(); ++i) list_entries(shards_[i], lists[i]);
-        // By turns: what is hot in one shard comes before what is cold in another.
-        for (bool more = true; more;) {
-            more = false;
-            for (std::size_t i = 0; i < shards_.size(); ++i) {
-                if (lists[i].next == lists[i].count) continue;
-                more = true;
-                copy_some(shards_[i], lists[i], batch);
-                if (!run.write(batch.entries())) return run.finish();
-                batch.clear();
-            }
-        }
+        trap_visitors();
+        dump_walk<K, V, shards_type> walk(shards_);
+        const auto copy_some = [&] {
+            trap_visitors();
+            const visitor inside(*this);
+            return walk.copy_some(now(), batch);
+        };
+        while (copy_some() && run.write(batch.entries())) batch.clear();
         return run.finish();
     }
 
@@ -369,8 +364,7 @@ public:
         static_assert(!judged, "plateau: a cache with tags is not warmed up: the entries would have none");
         std::size_t most = options.max_entry_bytes;
         if constexpr (std::is_same_v<weigher_type, owned_bytes_weigher>) {
-            const std::size_t heaviest = session(shards_[0])->heaviest();
-            if (heaviest < most) most = heaviest;
+            most = smaller(most, session(shards_[0])->heaviest());
         }
         warm_up_run<K, V, Source> run(source, options, most);
         return run.run([this](K&& key, V&& value, duration left) {
@@ -533,55 +527,6 @@ private:
     void start_weighing() {
         weighs_.store(true, std::memory_order_relaxed);  // a put that misses it is told under the lock
         for_each_shard([&](shard_type& shard) { session(shard)->start_weighing(weigher_); });
-    }
-
-    // ---- dumps and warm-ups
-
-    /// The entries of a shard as they stood when a dump began.
-    struct dump_list {
-        struct mark {
-            std::uint32_t hash;
-            std::uint32_t slot;
-        };
-        std::unique_ptr<mark[]> marks;
-        std::size_t count = 0;
-        std::size_t next = 0;
-    };
-
-    void list_entries(shard_type& shard, dump_list& list) const {
-        trap_visitors();
-        const std::size_t room = session(shard)->size();
-        list.marks = std::make_unique_for_overwrite<typename dump_list::mark[]>(room);  // not under the lock
-        typename shard_type::template quiet_session<true> in(shard);
-        in->mark_each([&](std::uint32_t hash, std::uint32_t slot) {
-            if (list.count != room) list.marks[list.count++] = {hash, slot};
-        });
-    }
-    void copy_some(shard_type& shard, dump_list& list, dump_batch<K, V>& batch) const {
-        trap_visitors();
-        const time_point moment = now();
-        typename shard_type::template quiet_session<true> in(shard);
-        const visitor inside(*this);
-        for (; list.next != list.count && !batch.full(); ++list.next) {
-            const auto& mark = list.marks[list.next];
-            const std::uint32_t slot = in->find_again(mark.hash, mark.slot);
-            if (slot == nil || in->over_at(slot, given_time{moment})) continue;
-            const auto& entry = in->at(slot);
-            const duration left = fresh_left(entry, in->remaining_in_use(slot, moment), moment);
-            if (left > duration::zero()) batch.add(entry.key, entry.value, left, in->idle_remaining(slot, moment));
-        }
-    }
-
-    /// A layer whose entries go on after they are fresh says by its note for how long they are: `fresh_for(now)`. In
-    /// the next process nobody could tell them apart, so that they end when they are no longer fresh.
-    template <class Entry>
-    [[nodiscard]] static duration fresh_left(const Entry& entry, duration left, time_point moment) noexcept {
-        if constexpr (requires { entry.note.fresh_for(moment); }) {
-            const duration fresh = entry.note.fresh_for(moment);
-            return fresh < left ? fresh : left;
-        } else {
-            return left;
-        }
     }
 
     /// Stores what is not there yet, as long as nobody has to go for it, behind all that are here. Returns: whether it
