@@ -73,18 +73,35 @@ public:
     /// A put enters other shards so many times before it is refused: what it collected may be used by then.
     static constexpr unsigned max_collections = 3;
 
-    /// Effects: what the shard lacks for an entry of that weight comes from the loan and the pool. Returns: what is
-    /// still missing, and worth collecting.
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE need provide(const Shards& shards, core_type& core, std::size_t held,
-                                                     loan& brought) noexcept {
-        if (core.shortage(held) == 0 && brought.bytes() == 0) [[likely]]
-            return {};
-        return provide_more(shards, core, held, brought);
+    /// Whether the shard has what it needs for an entry of that weight, and no loan is to be taken in.
+    [[nodiscard]] PLATEAU_ALWAYS_INLINE static bool suffices(const core_type& core, std::size_t held,
+                                                             const loan& brought) noexcept {
+        return core.shortage(held) == 0 && brought.bytes() == 0;
+    }
+    /// Effects: where that is not so, what it lacks comes from the loan and the pool. Returns: what is still missing,
+    /// and worth collecting.
+    [[nodiscard]] need provide(const Shards& shards, core_type& core, std::size_t held, loan& brought) noexcept {
+        if (core.bounds().max_bytes == unlimited) return {};
+        // Unless the bound was lowered meanwhile: then what is in the shards goes first.
+        if (bytes_.taken() <= bytes_.limit()) core.add_bytes(brought.take());
+        const std::size_t lacks = core.shortage(held);
+        if (lacks == 0) return {};
+        const bool plenty = bytes_.left() > bytes_.limit() / 8;
+        std::size_t got = bytes_.take(lacks, plenty ? saturating_add(lacks, shard_type::ahead(core)) : lacks);
+        if (got == 0) got = bytes_.take(1, lacks);
+        core.add_bytes(got);
+        if (got >= lacks) return {};
+        if (core.sheer_shortage(held) != 0) core.add_bytes(bytes_.take(core.sheer_shortage(held), 0));
+        if (shards.size() == 1) return {};
+        if (const std::size_t sheer = core.sheer_shortage(held); sheer != 0) return {sheer, true, false};
+        // Entries of this shard would have to go. What others could give instead is not asked for ever in vain.
+        if (!core.may_collect()) return {};
+        return {lacks - got, false, saturating_add(core.bounds().max_bytes, lacks) <= fair_share(shards)};
     }
     /// Effects: the loan grows by what other shards gave up, one after the other: what they do not use; where this one
     /// has less than its part, what they have beyond theirs; and for an entry that is too large for this shard, all
     /// that it takes.
-    PLATEAU_COLD void collect(const Shards& shards, shard_type& shard, need lacks, loan& brought) {
+    void collect(const Shards& shards, shard_type& shard, need lacks, loan& brought) {
         std::size_t first = 0;
         while (&shards[first] != &shard) ++first;
         const std::size_t fair = fair_share(shards);
@@ -161,25 +178,6 @@ public:
     }
 
 private:
-    PLATEAU_COLD need provide_more(const Shards& shards, core_type& core, std::size_t held, loan& brought) noexcept {
-        if (core.bounds().max_bytes == unlimited) return {};
-        // Unless the bound was lowered meanwhile: then what is in the shards goes first.
-        if (bytes_.taken() <= bytes_.limit()) core.add_bytes(brought.take());
-        const std::size_t lacks = core.shortage(held);
-        if (lacks == 0) return {};
-        const bool plenty = bytes_.left() > bytes_.limit() / 8;
-        std::size_t got = bytes_.take(lacks, plenty ? saturating_add(lacks, shard_type::ahead(core)) : lacks);
-        if (got == 0) got = bytes_.take(1, lacks);
-        core.add_bytes(got);
-        if (got >= lacks) return {};
-        if (core.sheer_shortage(held) != 0) core.add_bytes(bytes_.take(core.sheer_shortage(held), 0));
-        if (shards.size() == 1) return {};
-        if (const std::size_t sheer = core.sheer_shortage(held); sheer != 0) return {sheer, true, false};
-        // Entries of this shard would have to go. What others could give instead is not asked for ever in vain.
-        if (!core.may_collect()) return {};
-        return {lacks - got, false, saturating_add(core.bounds().max_bytes, lacks) <= fair_share(shards)};
-    }
-
     [[nodiscard]] std::size_t fair_share(const Shards& shards) const noexcept {
         const std::size_t limit = bytes_.limit();
         return limit == unlimited ? unlimited : limit / shards.size();

@@ -61,6 +61,7 @@ class cache_engine {
     using shards_type = shard_list<shard_type, Policies>;
     using budget_type = byte_budget<shards_type>;
     using loan = typename budget_type::loan;
+    using need = typename budget_type::need;
 
 public:
     static constexpr std::size_t entry_overhead = core_type::entry_overhead;
@@ -203,14 +204,15 @@ public:
                 held = weigher_(key.view(), value.view());
                 weighed = true;
             }
-            typename budget_type::need lacks;
+            need lacks;
             {
                 session in(shard);
                 if (in->weighs() && !weighed) continue;
                 // Before others give way, too: what is not stored takes nobody's place.
                 if (!condition()) return cache_reason::absent;
                 if constexpr (pooled) {
-                    if (time_to_live > duration::zero()) lacks = budget_.provide(shards_, *in, held, brought);
+                    if (time_to_live > duration::zero() && !budget_type::suffices(*in, held, brought)) [[unlikely]]
+                        lacks = provide(*in, held, brought);
                 }
                 if (lacks.bytes == 0 || tries == budget_type::max_collections) {
                     if (in->asks_time(time_to_live)) in->observe(now());
@@ -219,7 +221,7 @@ public:
                     return done;
                 }
             }
-            if constexpr (pooled) budget_.collect(shards_, shard, lacks, brought);
+            if constexpr (pooled) collect(shard, lacks, brought);
         }
     }
 
@@ -445,6 +447,15 @@ private:
     [[nodiscard]] std::size_t pinned_bound(std::size_t max_bytes) const noexcept {
         if constexpr (!has_pins) return unlimited;
         return options_.max_pinned_bytes == 0 ? max_bytes : options_.max_pinned_bytes;
+    }
+
+    // ---- the way of a put whose shard is short of bytes, apart from that of others
+
+    PLATEAU_COLD need provide(core_type& core, std::size_t held, loan& brought) noexcept {
+        return budget_.provide(shards_, core, held, brought);
+    }
+    PLATEAU_COLD void collect(shard_type& shard, need lacks, loan& brought) {
+        budget_.collect(shards_, shard, lacks, brought);
     }
 
     void release_if_empty(shard_type& shard) noexcept {
