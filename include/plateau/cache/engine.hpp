@@ -11,11 +11,11 @@
 #include <plateau/cache/requirements.hpp>
 #include <plateau/cache/shard.hpp>
 #include <plateau/cache/shard_list.hpp>
+#include <plateau/cache/shard_visitors.hpp>
 #include <plateau/cache/stats.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
 #include <plateau/detail/checked.hpp>
-#include <plateau/detail/contract.hpp>
 #include <plateau/detail/parts.hpp>
 
 #include <cstddef>
@@ -59,6 +59,8 @@ class cache_engine {
     static constexpr bool pooled = shard_type::pooled;
     static constexpr bool has_charge = shard_type::has_charge;
     using shards_type = shard_list<shard_type, Policies>;
+    using visitors_type = shard_visitors<shards_type, typename Policies::sync>;
+    using visit_guard = typename visitors_type::guard;
     using budget_type = byte_budget<shards_type>;
     using loan = typename budget_type::loan;
     using need = typename budget_type::need;
@@ -69,7 +71,7 @@ public:
     template <class... Parts>
     explicit cache_engine(const cache_options& options, Parts&&... parts)
         : shards_(copied_part<allocator_type>(parts...)),
-          options_(checked(options)),
+          options_(requirements::checked(options, core_type::max_slots)),
           hash_(copied_part<hash_type>(parts...)),
           equal_(copied_part<equal_type>(parts...)),
           weigher_(copied_part<weigher_type>(parts...)),
@@ -124,7 +126,7 @@ public:
     void for_each(order from, F&& f) const {
         static_assert(std::is_invocable_v<F&, const K&, const V&>, "plateau: for_each calls f(const K&, const V&)");
         trap_visitors();
-        const visitor inside(*this);
+        const visit_guard inside(visitors_);
         for_each_shard([&](shard_type& shard) {
             typename shard_type::template quiet_session<true> in(shard);
             const given_time moment{in->timed() ? now() : time_point{}};
@@ -263,7 +265,7 @@ public:
                       "plateau: erase_if calls f(const K&, const V&)");
         std::size_t erased = 0;
         trap_visitors();
-        const visitor inside(*this);
+        const visit_guard inside(visitors_);
         for_each_shard([&](shard_type& shard) {
             session in(shard);
             observe(*in);
@@ -287,7 +289,7 @@ public:
     }
 
     std::size_t set_max_entries(std::size_t max_entries) {
-        require_option(max_entries == unlimited || max_entries <= core_type::max_slots, too_many_entries);
+        requirements::require_max_entries(max_entries, core_type::max_slots);
         std::size_t evicted = 0;
         std::size_t i = 0;
         for_each_shard([&](shard_type& shard) {
@@ -296,7 +298,7 @@ public:
                 // The first shard decides, under its lock: two calls that would each leave the other's bound find one
                 // gone.
                 if (i == 0) {
-                    require_option(max_entries != unlimited || in->bounds().all_bytes != unlimited, no_bound);
+                    requirements::require_bound(max_entries, in->bounds().all_bytes);
                     max_entries_.store(max_entries, std::memory_order_relaxed);
                 }
                 const std::size_t latest = max_entries_.load(std::memory_order_relaxed);
@@ -315,7 +317,7 @@ public:
             {
                 session in(shard);
                 if (i == 0) {
-                    require_option(max_bytes != unlimited || in->bounds().max_entries != unlimited, no_bound);
+                    requirements::require_bound(in->bounds().max_entries, max_bytes);
                     budget_.set_limits(max_bytes, pinned_bound(max_bytes));
                 }
                 evicted += budget_.bound(shards_, *in, i++);
@@ -354,7 +356,7 @@ public:
         dump_walk<K, V, shards_type> walk(shards_);
         const auto copy_some = [&] {
             trap_visitors();
-            const visitor inside(*this);
+            const visit_guard inside(visitors_);
             return walk.copy_some(now(), batch);
         };
         while (copy_some() && run.write(batch.entries())) batch.clear();
@@ -421,25 +423,6 @@ public:
     }
 
 private:
-    static constexpr const char* no_bound =
-        "plateau: a cache needs max_entries or max_bytes: without either it would grow for ever\n";
-    static constexpr const char* too_many_entries = std::is_same_v<typename Policies::eviction, lru>
-                                                        ? "plateau: cache max_entries is above 2^32 - 2^16\n"
-                                                        : "plateau: cache max_entries is above 2^29 - 2^16\n";
-
-    static const cache_options& checked(const cache_options& options) {
-        require_option(options.max_entries != unlimited || options.max_bytes != unlimited, no_bound);
-        require_option(options.max_entries != 0, "plateau: cache max_entries is 0: nothing could be kept\n");
-        require_option(options.max_bytes != 0, "plateau: cache max_bytes is 0: nothing could be kept\n");
-        require_option(options.max_entry_bytes != 0, "plateau: cache max_entry_bytes is 0: nothing could be kept\n");
-        require_option(options.max_entries == unlimited || options.max_entries <= core_type::max_slots,
-                       too_many_entries);
-        require_option(options.time_to_live > duration::zero(), "plateau: cache time_to_live is not above zero\n");
-        require_option(options.time_to_idle > duration::zero(), "plateau: cache time_to_idle is not above zero\n");
-        require_option(options.ttl_jitter >= 0 && options.ttl_jitter < 1,
-                       "plateau: cache ttl_jitter is not from 0 to below 1\n");
-        return options;
-    }
     [[nodiscard]] static bool needs_weights(const cache_options& options) noexcept {
         return has_charge || options.max_bytes != unlimited || options.max_entry_bytes != unlimited ||
                (has_pins && options.max_pinned_bytes != 0 && options.max_pinned_bytes != unlimited);
@@ -458,39 +441,9 @@ private:
         budget_.collect(shards_, shard, lacks, brought);
     }
 
-    void release_if_empty(shard_type& shard) noexcept {
-        session in(shard);
-        shard.settle();
-        in->release_if_empty();
-    }
-
-    // ---- visits: user code that runs under the lock of one shard and may call back into another
-
-    class visitor {
-    public:
-        explicit visitor(const cache_engine& visited) noexcept : visitors_(visited.visitors_) {
-            visitors_.fetch_add(1, std::memory_order_relaxed);  // only its own thread needs to see it
-        }
-        visitor(const visitor&) = delete;
-        visitor& operator=(const visitor&) = delete;
-        ~visitor() { visitors_.fetch_sub(1, std::memory_order_relaxed); }
-
-    private:
-        typename Policies::sync::template atomic<std::size_t>& visitors_;
-    };
-
-    /// A visitor that calls its cache again would wait for another shard while others wait for his: trapped, not
-    /// deadlocked. A sole user is trapped by the shard itself.
-    void trap_visitors() const noexcept {
-        if constexpr (is_shared) {
-            if (visitors_.load(std::memory_order_relaxed) == 0) [[likely]]
-                return;
-            shards_.trap_holder();
-        }
-    }
-
     // ---- shards
 
+    void trap_visitors() const noexcept { visitors_.trap(shards_); }
     template <class F>
     void for_each_shard(F f) const {
         trap_visitors();
@@ -499,6 +452,12 @@ private:
     [[nodiscard]] shard_type& shard_of(std::uint64_t hash) const noexcept {
         trap_visitors();
         return shards_.of(hash);
+    }
+
+    void release_if_empty(shard_type& shard) noexcept {
+        session in(shard);
+        shard.settle();
+        in->release_if_empty();
     }
 
     void make_shards() {
@@ -619,7 +578,7 @@ private:
         session in(shard_of(hash));
         const found at = find_live(*in, hash, key.view(), moment);
         if (!at) return false;
-        const visitor inside(*this);
+        const visit_guard inside(visitors_);
         f(std::as_const(at.entry->value), std::as_const(at.entry->note));  // if it throws, nothing has changed yet
         in->use(at);
         return true;
@@ -725,7 +684,7 @@ private:
     typename Policies::sync::template atomic<bool> weighs_;
     typename Policies::sync::template atomic<std::size_t> max_entries_;  // the latest, for calls that meet
     budget_type budget_;  // where nothing is taken from it, it knows the limits
-    mutable typename Policies::sync::template atomic<std::size_t> visitors_{0};
+    mutable visitors_type visitors_;
 };
 
 }

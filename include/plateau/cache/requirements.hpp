@@ -7,6 +7,7 @@
 #include <plateau/charge.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
+#include <plateau/detail/contract.hpp>
 #include <plateau/detail/parts.hpp>
 
 #include <bit>
@@ -16,8 +17,8 @@
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
 
-/// What a cache asks of its key, its value and its policies, and says where it is not so: asked once, ahead of all that
-/// is made from them.
+/// What a cache asks of its key, its value and its policies, and of its options, and says where it is not so: asked
+/// once, ahead of all that is made from them.
 template <class K, class V, class Policies>
 struct cache_requirements {
     static_assert(std::is_object_v<K> && std::is_object_v<V> && !std::is_const_v<K> && !std::is_const_v<V>,
@@ -61,7 +62,34 @@ struct cache_requirements {
                   "plateau: a cache listener is callable with (const K&, V&&, removal_cause), or with (const K&, const "
                   "V&, removal_cause) where values can be pinned, and is noexcept");
 
+    /// Of the types, where this compiles.
     static constexpr bool met = true;
+
+    // ---- of the options. Throws: std::invalid_argument
+
+    /// `most`: entries that a shard can tell apart.
+    static const cache_options& checked(const cache_options& options, std::size_t most) {
+        require_bound(options.max_entries, options.max_bytes);
+        require_option(options.max_entries != 0, "plateau: cache max_entries is 0: nothing could be kept\n");
+        require_option(options.max_bytes != 0, "plateau: cache max_bytes is 0: nothing could be kept\n");
+        require_option(options.max_entry_bytes != 0, "plateau: cache max_entry_bytes is 0: nothing could be kept\n");
+        require_max_entries(options.max_entries, most);
+        require_option(options.time_to_live > duration::zero(), "plateau: cache time_to_live is not above zero\n");
+        require_option(options.time_to_idle > duration::zero(), "plateau: cache time_to_idle is not above zero\n");
+        require_option(options.ttl_jitter >= 0 && options.ttl_jitter < 1,
+                       "plateau: cache ttl_jitter is not from 0 to below 1\n");
+        return options;
+    }
+    static void require_bound(std::size_t max_entries, std::size_t max_bytes) {
+        require_option(max_entries != unlimited || max_bytes != unlimited,
+                       "plateau: a cache needs max_entries or max_bytes: without either it would grow for ever\n");
+    }
+    static void require_max_entries(std::size_t max_entries, std::size_t most) {
+        require_option(max_entries == unlimited || max_entries <= most,
+                       std::is_same_v<typename Policies::eviction, lru>
+                           ? "plateau: cache max_entries is above 2^32 - 2^16\n"
+                           : "plateau: cache max_entries is above 2^29 - 2^16\n");
+    }
 };
 
 }
