@@ -188,8 +188,7 @@ public:
     template <class Q, class U, class Condition>
     put_result put(Q&& query, U&& argument, const put_options& options, const note_type& note, Condition condition) {
         static_assert(std::is_nothrow_invocable_r_v<bool, Condition&>, "plateau: a condition is noexcept");
-        static_assert(std::is_constructible_v<K, Q>, "plateau: put: K cannot be made from this key");
-        static_assert(std::is_constructible_v<V, U>, "plateau: put: V cannot be made from this value");
+        require_put_arguments<K, V, Q, U>();
         if constexpr (std::is_integral_v<K> && std::is_integral_v<std::remove_cvref_t<Q>>)
             PLATEAU_EXPECTS(same_number(static_cast<K>(query), query),
                             "a number was put into a cache as a key that the key type cannot hold");

@@ -730,7 +730,7 @@ private:
                 !is_meant_as_loader<policies, K, Part>,
                 "plateau: this function is no loader of this cache: one takes a const K&, and returns a V, an "
                 "optional<V>, a loaded<V> or an awaitable of one of these; or it takes a load_ticket<V> "
-                "beside the key");
+                "beside the key; what neither converts to V nor is assigned to one, it returns as V(...)");
             return std::tuple<Part&&>(std::forward<Part>(part));
         }
     }

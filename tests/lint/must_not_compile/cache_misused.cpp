@@ -8,12 +8,14 @@
 // expect HASH_AS_POLICIES: the third argument of a cache is its policies
 // expect LISTENER: a cache listener is callable with .* and is noexcept
 // expect VISITOR: f is noexcept
+// expect NUMBER_AS_VECTOR: write put.key, V
 // expect IGNORED: nodiscard
 #include <plateau/cache.hpp>
 
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 struct by_hand : plateau::cache_policies {
     using clock = plateau::manual_clock;
@@ -46,6 +48,9 @@ int main() {
     plateau::lru_cache<int, int, throwing_listener> other{{.max_entries = 1}};
 #elif defined(VISITOR)
     if (!shared.visit(1, [](const int&) {})) return 1;
+#elif defined(NUMBER_AS_VECTOR)
+    plateau::lru_cache<int, std::vector<int>> other{{.max_entries = 1}};
+    if (!other.put(1, 5)) return 1;
 #elif defined(IGNORED)
     cache.get(1);
 #else
