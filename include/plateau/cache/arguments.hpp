@@ -63,6 +63,13 @@ template <class K, class Q>
     return (query < Q{}) == (key < K{}) && static_cast<Q>(key) == query;
 }
 
+/// Whether hash and equality take what is not a K as it is.
+template <class Policies>
+inline constexpr bool compares_across_types = requires {
+    typename Policies::hash::is_transparent;
+    typename Policies::equal::is_transparent;
+};
+
 /// What a look-up was asked for, in a form that hashes and compares as a K does.
 template <class K, class Q, bool Transparent>
 class lookup_key {

@@ -8,6 +8,7 @@
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/pin.hpp>
 #include <plateau/cache/policies.hpp>
+#include <plateau/cache/policy_parts.hpp>
 #include <plateau/cache/requirements.hpp>
 #include <plateau/cache/shard.hpp>
 #include <plateau/cache/shard_list.hpp>
@@ -33,14 +34,10 @@ class cache_engine {
     using requirements = cache_requirements<K, V, Policies>;
     static_assert(requirements::met);
 
-    using hash_type = typename Policies::hash;
-    using equal_type = typename Policies::equal;
+    using parts_type = policy_parts<Policies>;
     using weigher_type = typename Policies::weigher;
-    using clock_type = typename Policies::clock;
     using listener_type = typename Policies::listener;
-    using allocator_type = typename Policies::allocator;
     using judge_type = typename Policies::judge;
-    using charge_type = typename Policies::charge;
 
     using shard_type = cache_shard<K, V, Policies, Access>;
     using session = typename shard_type::session;
@@ -53,7 +50,7 @@ class cache_engine {
     template <class Q>
     static constexpr bool get_runs_user_code =
         !std::is_arithmetic_v<K> || !std::is_arithmetic_v<Q> || !std::is_trivially_copyable_v<V> ||
-        !std::is_same_v<equal_type, any_equal>;
+        !std::is_same_v<typename Policies::equal, any_equal>;
     static constexpr bool is_shared = shard_type::is_shared;
     /// Bytes come from a pool: shards share one, and an outer budget is charged as they are taken.
     static constexpr bool pooled = shard_type::pooled;
@@ -64,28 +61,20 @@ class cache_engine {
     using budget_type = byte_budget<shards_type>;
     using loan = typename budget_type::loan;
     using need = typename budget_type::need;
+    template <class Q>
+    using key_for = lookup_key<K, Q, compares_across_types<Policies>>;
 
 public:
     static constexpr std::size_t entry_overhead = core_type::entry_overhead;
 
     template <class... Parts>
     explicit cache_engine(const cache_options& options, Parts&&... parts)
-        : shards_(copied_part<allocator_type>(parts...)),
+        : shards_(copied_part<typename Policies::allocator>(parts...)),
           options_(requirements::checked(options, core_type::max_slots)),
-          hash_(copied_part<hash_type>(parts...)),
-          equal_(copied_part<equal_type>(parts...)),
-          weigher_(copied_part<weigher_type>(parts...)),
-          listener_(copied_part<listener_type>(std::forward<Parts>(parts)...)),
-          judge_(copied_part<judge_type>(parts...)),
-          charge_(copied_part<charge_type>(parts...)),
-          clock_(std::in_place, std::forward<Parts>(parts)...),
+          parts_(std::in_place, std::forward<Parts>(parts)...),
           weighs_(needs_weights(options)),
           max_entries_(options.max_entries),
-          budget_(options.max_bytes, pinned_bound(options.max_bytes), charge_) {
-        static_assert((is_one_of<Parts, hash_type, equal_type, weigher_type, listener_type, allocator_type, judge_type,
-                                 charge_type, clock_type> &&
-                       ...),
-                      "plateau: this part is none of the types that the cache's policies name");
+          budget_(options.max_bytes, pinned_bound(options.max_bytes), parts_.charge) {
         make_shards();
     }
     cache_engine(const cache_engine&) = delete;
@@ -157,7 +146,7 @@ public:
         static_assert(has_pins, "plateau: these policies say `pins = none`: name `counted` to pin values");
         const key_for<Q> key(query);
         if (!key.possible()) return cache_reason::absent;
-        const std::uint64_t hash = hash_of(key.view());
+        const std::uint64_t hash = parts_.hash_of(key.view());
         shard_type& shard = shard_of(hash);
         loan brought(budget_.pinned());
         for (bool again = pooled;; again = false) {
@@ -195,14 +184,14 @@ public:
         put_argument<K, Q> key(std::forward<Q>(query));
         put_argument<V, U> value(std::forward<U>(argument));
         const duration time_to_live = options.time_to_live.value_or(options_.time_to_live);
-        const std::uint64_t hash = hash_of(key.view());
+        const std::uint64_t hash = parts_.hash_of(key.view());
         shard_type& shard = shard_of(hash);
         std::size_t held = 0;
         bool weighed = false;
         loan brought(budget_.bytes());
         for (unsigned tries = 0;; ++tries) {
             if (!weighed && weighs_.load(std::memory_order_relaxed)) {  // looked at again under the lock
-                held = weigher_(key.view(), value.view());
+                held = parts_.weigher(key.view(), value.view());
                 weighed = true;
             }
             need lacks;
@@ -235,7 +224,7 @@ public:
     bool erase_if_note(const Q& query, F chosen) {
         const key_for<Q> key(query);
         if (!key.possible()) return false;
-        const std::uint64_t hash = hash_of(key.view());
+        const std::uint64_t hash = parts_.hash_of(key.view());
         shard_type& shard = shard_of(hash);
         session in(shard);
         observe(*in);
@@ -255,7 +244,7 @@ public:
     void tell_rejected([[maybe_unused]] const K& key, [[maybe_unused]] V&& value) noexcept {
         { session(shards_[0])->count_discard(); }
         if constexpr (!std::is_same_v<listener_type, no_listener>)
-            listener_(key, static_cast<typename requirements::told_value>(value), removal_cause::rejected);
+            parts_.listener(key, static_cast<typename requirements::told_value>(value), removal_cause::rejected);
     }
 
     template <class F>
@@ -289,41 +278,24 @@ public:
 
     std::size_t set_max_entries(std::size_t max_entries) {
         requirements::require_max_entries(max_entries, core_type::max_slots);
-        std::size_t evicted = 0;
-        std::size_t i = 0;
-        for_each_shard([&](shard_type& shard) {
-            {
-                session in(shard);
-                // The first shard decides, under its lock: two calls that would each leave the other's bound find one
-                // gone.
-                if (i == 0) {
-                    requirements::require_bound(max_entries, in->bounds().all_bytes);
-                    max_entries_.store(max_entries, std::memory_order_relaxed);
-                }
-                const std::size_t latest = max_entries_.load(std::memory_order_relaxed);
-                evicted += in->set_max_entries(shards_.share(latest, i++));
-            }
-            release_if_empty(shard);
-        });
-        return evicted;
+        return bound_each(
+            [&](const core_type& first) {
+                requirements::require_bound(max_entries, first.bounds().all_bytes);
+                max_entries_.store(max_entries, std::memory_order_relaxed);
+            },
+            [this](core_type& core, std::size_t i) {
+                return core.set_max_entries(shards_.share(max_entries_.load(std::memory_order_relaxed), i));
+            });
     }
 
     std::size_t set_max_bytes(std::size_t max_bytes) {
         if (max_bytes != unlimited) start_weighing();
-        std::size_t evicted = 0;
-        std::size_t i = 0;
-        for_each_shard([&](shard_type& shard) {
-            {
-                session in(shard);
-                if (i == 0) {
-                    requirements::require_bound(in->bounds().max_entries, max_bytes);
-                    budget_.set_limits(max_bytes, pinned_bound(max_bytes));
-                }
-                evicted += budget_.bound(shards_, *in, i++);
-            }
-            release_if_empty(shard);
-        });
-        return evicted;
+        return bound_each(
+            [&](const core_type& first) {
+                requirements::require_bound(first.bounds().max_entries, max_bytes);
+                budget_.set_limits(max_bytes, pinned_bound(max_bytes));
+            },
+            [this](core_type& core, std::size_t i) { return budget_.bound(shards_, core, i); });
     }
 
     std::size_t purge_expired(std::size_t budget) {
@@ -379,7 +351,7 @@ public:
 
     // ---- read out
 
-    [[nodiscard]] time_point now() const noexcept { return (*clock_).now(); }
+    [[nodiscard]] time_point now() const noexcept { return parts_.now(); }
     [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
         std::optional<time_point> earliest;
         for_each_shard([&](shard_type& shard) {
@@ -472,8 +444,9 @@ private:
                 .max_pinned_bytes = budget_.pinned_at_first(),
                 .reclaim_budget = options_.reclaim_budget,
             };
-            shard_type* const made = shard_type::make({bounds, how, hash_, equal_, shards_.allocator(), judge_, start},
-                                                      {listener_, budget_.bytes(), budget_.pinned()}, charge_);
+            shard_type* const made =
+                shard_type::make({bounds, how, parts_.hash, parts_.equal, shards_.allocator(), parts_.judge, start},
+                                 {parts_.listener, budget_.bytes(), budget_.pinned()}, parts_.charge);
             how.seed = mix(how.seed);
             return made;
         });
@@ -492,10 +465,26 @@ private:
         shards_.abandon();
     }
 
+    /// Bounds one shard after the other. The first decides, under its lock: two calls that would each leave the other's
+    /// bound find one gone. Returns: how many entries were evicted.
+    template <class Decide, class Bound>
+    std::size_t bound_each(Decide decide, Bound bound) {
+        std::size_t evicted = 0;
+        std::size_t i = 0;
+        for_each_shard([&](shard_type& shard) {
+            {
+                session in(shard);
+                if (i == 0) decide(std::as_const(*in));
+                evicted += bound(*in, i++);
+            }
+            release_if_empty(shard);
+        });
+        return evicted;
+    }
     /// Weights from now on, for the entries of today too.
     void start_weighing() {
         weighs_.store(true, std::memory_order_relaxed);  // a put that misses it is told under the lock
-        for_each_shard([&](shard_type& shard) { session(shard)->start_weighing(weigher_); });
+        for_each_shard([&](shard_type& shard) { session(shard)->start_weighing(parts_.weigher); });
     }
 
     /// Stores what is not there yet, as long as nobody has to go for it, behind all that are here. Returns: whether it
@@ -503,13 +492,13 @@ private:
     bool restore(K& key_argument, V& value_argument, duration time_to_live) {
         put_argument<K, K> key(std::move(key_argument));
         put_argument<V, V> value(std::move(value_argument));
-        const std::uint64_t hash = hash_of(key.view());
+        const std::uint64_t hash = parts_.hash_of(key.view());
         shard_type& shard = shard_of(hash);
         std::size_t held = 0;
         bool weighed = false;
         for (;;) {
             if (!weighed && weighs_.load(std::memory_order_relaxed)) {
-                held = weigher_(key.view(), value.view());
+                held = parts_.weigher(key.view(), value.view());
                 weighed = true;
             }
             session in(shard);
@@ -525,21 +514,6 @@ private:
             return true;
         }
     }
-
-    // ---- keys
-
-    template <class Q>
-    [[nodiscard]] std::uint64_t hash_of(const Q& key) const {
-        return spread<hash_type>(static_cast<std::uint64_t>(hash_(key)));
-    }
-
-    template <class Q>
-    using key_for = lookup_key < K,
-          Q, requires {
-        typename hash_type::is_transparent;
-        typename equal_type::is_transparent;
-    }
-    > ;
 
     // ---- the steps of a look-up
 
@@ -573,7 +547,7 @@ private:
     bool look_at(const Q& query, Now moment, F&& f) {
         const key_for<Q> key(query);
         if (!key.possible()) return false;
-        const std::uint64_t hash = hash_of(key.view());
+        const std::uint64_t hash = parts_.hash_of(key.view());
         session in(shard_of(hash));
         const found at = find_live(*in, hash, key.view(), moment);
         if (!at) return false;
@@ -598,7 +572,7 @@ private:
     [[nodiscard]] PLATEAU_ALWAYS_INLINE answer_of<V> get_inline(const Q& query, Now moment) {
         const key_for<Q> key(query);
         if (!key.possible()) return std::nullopt;
-        const std::uint64_t hash = hash_of(key.view());
+        const std::uint64_t hash = parts_.hash_of(key.view());
         shard_type& shard = shard_of(hash);
         if constexpr (is_shared) {
             return get_live(shard, hash, key.view(), moment);
@@ -661,7 +635,7 @@ private:
     bool find_quietly(const Q& query, F f) const {
         const key_for<Q> key(query);
         if (!key.possible()) return false;
-        const std::uint64_t hash = hash_of(key.view());
+        const std::uint64_t hash = parts_.hash_of(key.view());
         typename shard_type::template quiet_session<true> in(shard_of(hash));
         const found at = in->find(low_half(hash), key.view());
         std::optional<time_point> moment;  // the clock is asked once, and only if it matters
@@ -673,13 +647,7 @@ private:
 
     shards_type shards_;
     cache_options options_;
-    PLATEAU_NO_UNIQUE_ADDRESS hash_type hash_;
-    PLATEAU_NO_UNIQUE_ADDRESS equal_type equal_;
-    PLATEAU_NO_UNIQUE_ADDRESS weigher_type weigher_;
-    PLATEAU_NO_UNIQUE_ADDRESS listener_type listener_;
-    PLATEAU_NO_UNIQUE_ADDRESS judge_type judge_;
-    PLATEAU_NO_UNIQUE_ADDRESS charge_type charge_;
-    shared_part<clock_type> clock_;
+    PLATEAU_NO_UNIQUE_ADDRESS parts_type parts_;  // what follows may stand in its padding
     typename Policies::sync::template atomic<bool> weighs_;
     typename Policies::sync::template atomic<std::size_t> max_entries_;  // the latest, for calls that meet
     budget_type budget_;  // where nothing is taken from it, it knows the limits

@@ -138,12 +138,7 @@ private:
     static_assert(std::is_nothrow_move_constructible_v<V>, "plateau: a loaded value moves without an exception");
 
     template <class Q>
-    using key_for = lookup_key < K,
-          Q, requires {
-        typename hash_type::is_transparent;
-        typename equal_type::is_transparent;
-    }
-    > ;
+    using key_for = lookup_key<K, Q, compares_across_types<policies>>;
 
 public:
     template <class... Parts>
