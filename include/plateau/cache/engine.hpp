@@ -18,6 +18,7 @@
 #include <plateau/config.hpp>
 #include <plateau/detail/checked.hpp>
 #include <plateau/detail/parts.hpp>
+#include <plateau/detail/seed.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -28,24 +29,25 @@
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
 
-/// Everything that the public caches have in common: shards, the parts they share, and each operation once.
+/// Everything that the public caches have in common: what they are made of, and each operation once.
+///
+/// An operation hashes and weighs outside every lock, enters the shard of its key by a session, and leaves the rest to
+/// the core. It is in one shard at a time; what concerns them all goes from one to the next. What holds of the things
+/// it is made of stands with them: the shards (shard.hpp, shard_list.hpp), the bytes that they share (byte_budget.hpp),
+/// user code inside of one (shard_visitors.hpp), the objects of the policies (policy_parts.hpp), dumps (dump_walk.hpp).
 template <class K, class V, class Policies, class Access>
 class cache_engine {
     using requirements = cache_requirements<K, V, Policies>;
     static_assert(requirements::met);
 
     using parts_type = policy_parts<Policies>;
-    using weigher_type = typename Policies::weigher;
-    using listener_type = typename Policies::listener;
-    using judge_type = typename Policies::judge;
-
     using shard_type = cache_shard<K, V, Policies, Access>;
     using session = typename shard_type::session;
     using core_type = typename shard_type::core_type;
     using found = typename core_type::found;
     using note_type = typename core_type::note_type;
     static constexpr bool has_pins = shard_type::has_pins;
-    static constexpr bool judged = !std::is_same_v<judge_type, no_judge>;
+    static constexpr bool judged = !std::is_same_v<typename Policies::judge, no_judge>;
     /// Only then can a call come back while a get is inside.
     template <class Q>
     static constexpr bool get_runs_user_code =
@@ -243,7 +245,7 @@ public:
     /// For a layer that could not store a value which nobody else has.
     void tell_rejected([[maybe_unused]] const K& key, [[maybe_unused]] V&& value) noexcept {
         { session(shards_[0])->count_discard(); }
-        if constexpr (!std::is_same_v<listener_type, no_listener>)
+        if constexpr (!std::is_same_v<typename Policies::listener, no_listener>)
             parts_.listener(key, static_cast<typename requirements::told_value>(value), removal_cause::rejected);
     }
 
@@ -338,9 +340,8 @@ public:
     warm_up_result warm_up(Source& source, const warm_up_options& options) {
         static_assert(!judged, "plateau: a cache with tags is not warmed up: the entries would have none");
         std::size_t most = options.max_entry_bytes;
-        if constexpr (std::is_same_v<weigher_type, owned_bytes_weigher>) {
+        if constexpr (std::is_same_v<typename Policies::weigher, owned_bytes_weigher>)
             most = smaller(most, session(shards_[0])->heaviest());
-        }
         warm_up_run<K, V, Source> run(source, options, most);
         return run.run([this](K&& key, V&& value, duration left) {
             if (restore(key, value, left)) return true;
@@ -424,7 +425,6 @@ private:
         trap_visitors();
         return shards_.of(hash);
     }
-
     void release_if_empty(shard_type& shard) noexcept {
         session in(shard);
         shard.settle();
