@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -35,6 +36,16 @@ struct tenant_key {
         plateau::hash_append(to, key.path);
     }
     friend std::size_t owned_bytes(const tenant_key& key) noexcept { return plateau::owned_bytes(key.path); }
+};
+
+/// Made from a number as it is, and from a text on request.
+struct route {
+    route(int n) : number(n) {}
+    explicit route(const char* text) : number(text[0]) {}
+    friend bool operator==(const route&, const route&) = default;
+    friend void hash_append(plateau::siphash13& to, const route& one) noexcept { plateau::hash_append(to, one.number); }
+    friend std::size_t owned_bytes(const route&) noexcept { return 0; }
+    int number;
 };
 
 template <class Cache>
@@ -117,18 +128,35 @@ TEST_CASE("a value that cannot be copied is visited, not got", "[cache][unit]") 
     CHECK(seen == 7);
 }
 
-TEST_CASE("put makes key and value from what they can be made of", "[cache][unit]") {
+TEST_CASE("put takes what converts to key and value, or is assigned to them", "[cache][unit]") {
     plateau::lru_cache<std::string, std::vector<int>> cache{{.max_entries = 10}};
     const std::string key = "lvalue";
     const std::vector<int> value{1, 2};
     cache.put(key, value);
     cache.put("literal", std::vector<int>(3, 7));
-    cache.put(std::string_view{"view"}, std::size_t{4});  // a vector of 4
+    cache.put(std::string_view{"view"}, std::vector<int>(4));
     CHECK(cache.get("lvalue") == std::vector<int>{1, 2});
     CHECK(cache.get("literal")->size() == 3);
     CHECK(cache.get("view")->size() == 4);
     CHECK(key == "lvalue");
     CHECK(value.size() == 2);
+
+    plateau::lru_cache<route, std::unique_ptr<const std::string>> owned{{.max_entries = 10}};
+    owned.put(7, std::make_unique<std::string>("more const"));
+    CHECK(owned.contains(route(7)));
+}
+
+TEST_CASE("put does not take what only an explicit constructor does", "[cache][unit]") {
+    CHECK(plateau::detail::stored_as<std::string_view, std::string>);  // explicit, and assigned
+    CHECK(plateau::detail::stored_as<const char(&)[8], std::string>);
+    CHECK(plateau::detail::stored_as<short, double>);
+    CHECK(plateau::detail::stored_as<std::unique_ptr<int>, std::unique_ptr<int>>);
+    CHECK_FALSE(plateau::detail::stored_as<const std::unique_ptr<int>&, std::unique_ptr<int>>);
+    CHECK_FALSE(plateau::detail::stored_as<int, std::vector<int>>);
+    CHECK_FALSE(plateau::detail::stored_as<int, std::optional<std::vector<int>>>);
+    CHECK_FALSE(plateau::detail::stored_as<int*, std::unique_ptr<int>>);
+    CHECK_FALSE(plateau::detail::stored_as<int, std::string>);  // assigned as a character, and not made from it
+    CHECK_FALSE(plateau::detail::stored_as<const char*, route>);
 }
 
 TEST_CASE("an rvalue is moved in once, and left alone when refused", "[cache][unit]") {

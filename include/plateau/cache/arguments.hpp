@@ -11,6 +11,21 @@
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
 
+/// What a cache makes a T from, by the rule of std::map::insert_or_assign: what converts to a T, or is assigned to one.
+/// An explicit constructor alone is not enough: 5 is no vector, though one of five zeros can be made from it.
+template <class Argument, class T>
+concept stored_as = std::is_constructible_v<T, Argument> &&
+    (std::is_convertible_v<Argument, T> || std::is_assignable_v<T&, Argument>);
+
+/// The sentences of `put` for arguments of other types.
+template <class K, class V, class Q, class U>
+constexpr void require_put_arguments() noexcept {
+    static_assert(stored_as<Q, K>,
+                  "plateau: put: this key neither converts to K nor is assigned to one: write put(K(...), value)");
+    static_assert(stored_as<U, V>,
+                  "plateau: put: this value neither converts to V nor is assigned to one: write put(key, V(...))");
+}
+
 /// An argument of `put` on its way into its slot. A caller's rvalue of the very type stays the caller's until it is
 /// moved into the slot, so that a refused put leaves it untouched; anything else becomes a T here, outside every lock.
 template <class T, class Argument>
@@ -47,6 +62,13 @@ template <class K, class Q>
 [[nodiscard]] constexpr bool same_number(K key, Q query) noexcept {
     return (query < Q{}) == (key < K{}) && static_cast<Q>(key) == query;
 }
+
+/// Whether hash and equality take what is not a K as it is.
+template <class Policies>
+inline constexpr bool compares_across_types = requires {
+    typename Policies::hash::is_transparent;
+    typename Policies::equal::is_transparent;
+};
 
 /// What a look-up was asked for, in a form that hashes and compares as a K does.
 template <class K, class Q, bool Transparent>

@@ -1,120 +1,82 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <plateau/arena_bound.hpp>
 #include <plateau/cache/arguments.hpp>
-#include <plateau/cache/byte_pool.hpp>
+#include <plateau/cache/byte_budget.hpp>
 #include <plateau/cache/dump.hpp>
+#include <plateau/cache/dump_walk.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/pin.hpp>
 #include <plateau/cache/policies.hpp>
+#include <plateau/cache/policy_parts.hpp>
+#include <plateau/cache/requirements.hpp>
 #include <plateau/cache/shard.hpp>
+#include <plateau/cache/shard_list.hpp>
+#include <plateau/cache/shard_visitors.hpp>
 #include <plateau/cache/stats.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
 #include <plateau/detail/checked.hpp>
-#include <plateau/detail/contract.hpp>
 #include <plateau/detail/parts.hpp>
+#include <plateau/detail/seed.hpp>
 
-#include <bit>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <type_traits>
-#include <unistd.h>
 #include <utility>
 
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
 
-/// Everything that the public caches have in common: shards, the parts they share, and each operation once.
+/// Everything that the public caches have in common: what they are made of, and each operation once.
+///
+/// An operation hashes and weighs outside every lock, enters the shard of its key by a session, and leaves the rest to
+/// the core. It is in one shard at a time; what concerns them all goes from one to the next. What holds of the things
+/// it is made of stands with them: the shards (shard.hpp, shard_list.hpp), the bytes that they share (byte_budget.hpp),
+/// user code inside of one (shard_visitors.hpp), the objects of the policies (policy_parts.hpp), dumps (dump_walk.hpp).
 template <class K, class V, class Policies, class Access>
 class cache_engine {
-    static_assert(std::is_object_v<K> && std::is_object_v<V> && !std::is_const_v<K> && !std::is_const_v<V>,
-                  "plateau: a cache key and a cache value are plain object types");
-    static_assert(
-        std::is_base_of_v<cache_policies, Policies>,
-        "plateau: the third argument of a cache is its policies, which derive from plateau::cache_policies: a "
-        "hash, an order or a weigher of yours is named in them");
-    static_assert(!arena_bound_v<K> || arena_bound_v<typename Policies::allocator>,
-                  "plateau: this cache key may point into memory that ends with a request (a pointer, "
-                  "view, span, reference or arena type); store an owning copy, or unowned<T>");
-    static_assert(!arena_bound_v<V> || arena_bound_v<typename Policies::allocator>,
-                  "plateau: this cache value may point into memory that ends with a request (a pointer, view, span, "
-                  "reference or arena type); store an owning copy, or unowned<T>");
-    static_assert(std::is_move_constructible_v<K> && std::is_move_constructible_v<V>,
-                  "plateau: a cache moves keys and values into its slab: they must be move constructible");
-    static_assert(std::is_nothrow_destructible_v<K> && std::is_nothrow_destructible_v<V>,
-                  "plateau: the destructors of cache keys and values must not throw");
+    using requirements = cache_requirements<K, V, Policies>;
+    static_assert(requirements::met);
 
-    using hash_type = typename Policies::hash;
-    using equal_type = typename Policies::equal;
-    using weigher_type = typename Policies::weigher;
-    using clock_type = typename Policies::clock;
-    using listener_type = typename Policies::listener;
-    using allocator_type = typename Policies::allocator;
-    using judge_type = typename Policies::judge;
-    using charge_type = typename Policies::charge;
-
-    static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
-    static_assert(has_pins || std::is_same_v<typename Policies::pins, none>,
-                  "plateau: the pins policy is plateau::counted or plateau::none");
-    static_assert(std::is_same_v<typename Policies::stats, counting> || std::is_same_v<typename Policies::stats, bare>,
-                  "plateau: the stats policy is plateau::counting or plateau::bare");
-    static_assert(clock<clock_type>, "plateau: the clock policy needs `time_point now() const noexcept`");
-    static_assert(std::has_single_bit(Policies::max_page_slots), "plateau: max_page_slots is a power of two");
-    static_assert(is_one_of<typename Policies::eviction, lru, s3fifo>,
-                  "plateau: the eviction policy is plateau::lru or plateau::s3fifo");
-    static_assert(std::is_invocable_r_v<std::size_t, const weigher_type&, const K&, const V&>,
-                  "plateau: a cache weigher answers std::size_t for (const K&, const V&)");
-    using told_value = std::conditional_t<has_pins, const V&, V&&>;
-    static_assert(std::is_same_v<listener_type, no_listener> ||
-                      std::is_nothrow_invocable_v<listener_type&, const K&, told_value, removal_cause>,
-                  "plateau: a cache listener is callable with (const K&, V&&, removal_cause), or with (const K&, const "
-                  "V&, removal_cause) where values can be pinned, and is noexcept");
-
+    using parts_type = policy_parts<Policies>;
     using shard_type = cache_shard<K, V, Policies, Access>;
     using session = typename shard_type::session;
     using core_type = typename shard_type::core_type;
     using found = typename core_type::found;
     using note_type = typename core_type::note_type;
-    static constexpr bool judged = !std::is_same_v<judge_type, no_judge>;
+    static constexpr bool has_pins = shard_type::has_pins;
+    static constexpr bool judged = !std::is_same_v<typename Policies::judge, no_judge>;
     /// Only then can a call come back while a get is inside.
     template <class Q>
     static constexpr bool get_runs_user_code =
         !std::is_arithmetic_v<K> || !std::is_arithmetic_v<Q> || !std::is_trivially_copyable_v<V> ||
-        !std::is_same_v<equal_type, any_equal>;
-    static constexpr bool is_shared = !std::is_same_v<Access, sole_access>;
+        !std::is_same_v<typename Policies::equal, any_equal>;
+    static constexpr bool is_shared = shard_type::is_shared;
     /// Bytes come from a pool: shards share one, and an outer budget is charged as they are taken.
     static constexpr bool pooled = shard_type::pooled;
-    static constexpr bool has_charge = !std::is_same_v<charge_type, no_charge>;
-    static_assert(plateau::charge<charge_type>, "plateau: the charge policy has try_charge(bytes) and refund(bytes)");
-    using pool_type = typename shard_type::pool_type;
+    static constexpr bool has_charge = shard_type::has_charge;
+    using shards_type = shard_list<shard_type, Policies>;
+    using visitors_type = shard_visitors<shards_type, typename Policies::sync>;
+    using visit_guard = typename visitors_type::guard;
+    using budget_type = byte_budget<shards_type>;
+    using loan = typename budget_type::loan;
+    using need = typename budget_type::need;
+    template <class Q>
+    using key_for = lookup_key<K, Q, compares_across_types<Policies>>;
 
 public:
     static constexpr std::size_t entry_overhead = core_type::entry_overhead;
 
     template <class... Parts>
     explicit cache_engine(const cache_options& options, Parts&&... parts)
-        : options_(checked(options)),
-          hash_(copied_part<hash_type>(parts...)),
-          equal_(copied_part<equal_type>(parts...)),
-          weigher_(copied_part<weigher_type>(parts...)),
-          listener_(copied_part<listener_type>(std::forward<Parts>(parts)...)),
-          allocator_(copied_part<allocator_type>(parts...)),
-          judge_(copied_part<judge_type>(parts...)),
-          charge_(copied_part<charge_type>(parts...)),
-          clock_(std::in_place, std::forward<Parts>(parts)...),
+        : shards_(copied_part<typename Policies::allocator>(parts...)),
+          options_(requirements::checked(options, core_type::max_slots)),
+          parts_(std::in_place, std::forward<Parts>(parts)...),
           weighs_(needs_weights(options)),
           max_entries_(options.max_entries),
-          bytes_(options.max_bytes, charge_),
-          pinned_(pinned_bound(options), charge_) {
-        static_assert((is_one_of<Parts, hash_type, equal_type, weigher_type, listener_type, allocator_type, judge_type,
-                                 charge_type, clock_type> &&
-                       ...),
-                      "plateau: this part is none of the types that the cache's policies name");
+          budget_(options.max_bytes, pinned_bound(options.max_bytes), parts_.charge) {
         make_shards();
     }
     cache_engine(const cache_engine&) = delete;
@@ -155,7 +117,7 @@ public:
     void for_each(order from, F&& f) const {
         static_assert(std::is_invocable_v<F&, const K&, const V&>, "plateau: for_each calls f(const K&, const V&)");
         trap_visitors();
-        const visitor inside(*this);
+        const visit_guard inside(visitors_);
         for_each_shard([&](shard_type& shard) {
             typename shard_type::template quiet_session<true> in(shard);
             const given_time moment{in->timed() ? now() : time_point{}};
@@ -186,23 +148,23 @@ public:
         static_assert(has_pins, "plateau: these policies say `pins = none`: name `counted` to pin values");
         const key_for<Q> key(query);
         if (!key.possible()) return cache_reason::absent;
-        const std::uint64_t hash = hash_of(key.view());
+        const std::uint64_t hash = parts_.hash_of(key.view());
         shard_type& shard = shard_of(hash);
-        loan brought(pinned_);
+        loan brought(budget_.pinned());
         for (bool again = pooled;; again = false) {
             std::size_t lacks = 0;
             {
                 session in(shard);
                 const found at = find_live(*in, hash, key.view(), [this] { return now(); });
                 if (!at) return cache_reason::absent;
-                if constexpr (pooled) lacks = provide_pinned(*in, at.slot, brought);
+                if constexpr (pooled) lacks = budget_.provide_pinned(shards_, *in, at.slot, brought);
                 if (lacks == 0 || !again) {
                     if (const cache_reason why = in->pin(at.slot); why != cache_reason::none) return why;
                     in->use(at);
                     return pin_access<V>::make(at.entry->value, shard, at.slot);
                 }
             }
-            if constexpr (pooled) collect_pinned(shard, lacks, brought);
+            if constexpr (pooled) budget_.collect_pinned(shards_, shard, lacks, brought);
         }
     }
 
@@ -217,22 +179,21 @@ public:
     template <class Q, class U, class Condition>
     put_result put(Q&& query, U&& argument, const put_options& options, const note_type& note, Condition condition) {
         static_assert(std::is_nothrow_invocable_r_v<bool, Condition&>, "plateau: a condition is noexcept");
-        static_assert(std::is_constructible_v<K, Q>, "plateau: put: K cannot be made from this key");
-        static_assert(std::is_constructible_v<V, U>, "plateau: put: V cannot be made from this value");
+        require_put_arguments<K, V, Q, U>();
         if constexpr (std::is_integral_v<K> && std::is_integral_v<std::remove_cvref_t<Q>>)
             PLATEAU_EXPECTS(same_number(static_cast<K>(query), query),
                             "a number was put into a cache as a key that the key type cannot hold");
         put_argument<K, Q> key(std::forward<Q>(query));
         put_argument<V, U> value(std::forward<U>(argument));
         const duration time_to_live = options.time_to_live.value_or(options_.time_to_live);
-        const std::uint64_t hash = hash_of(key.view());
+        const std::uint64_t hash = parts_.hash_of(key.view());
         shard_type& shard = shard_of(hash);
         std::size_t held = 0;
         bool weighed = false;
-        loan brought(bytes_);
+        loan brought(budget_.bytes());
         for (unsigned tries = 0;; ++tries) {
             if (!weighed && weighs_.load(std::memory_order_relaxed)) {  // looked at again under the lock
-                held = weigher_(key.view(), value.view());
+                held = parts_.weigher(key.view(), value.view());
                 weighed = true;
             }
             need lacks;
@@ -242,9 +203,10 @@ public:
                 // Before others give way, too: what is not stored takes nobody's place.
                 if (!condition()) return cache_reason::absent;
                 if constexpr (pooled) {
-                    if (time_to_live > duration::zero()) lacks = provide(*in, held, brought);
+                    if (time_to_live > duration::zero() && !budget_type::suffices(*in, held, brought)) [[unlikely]]
+                        lacks = provide(*in, held, brought);
                 }
-                if (lacks.bytes == 0 || tries == max_collections) {
+                if (lacks.bytes == 0 || tries == budget_type::max_collections) {
                     if (in->asks_time(time_to_live)) in->observe(now());
                     const put_result done = in->put(low_half(hash), key, value, held, time_to_live, note);
                     shard.settle();
@@ -264,7 +226,7 @@ public:
     bool erase_if_note(const Q& query, F chosen) {
         const key_for<Q> key(query);
         if (!key.possible()) return false;
-        const std::uint64_t hash = hash_of(key.view());
+        const std::uint64_t hash = parts_.hash_of(key.view());
         shard_type& shard = shard_of(hash);
         session in(shard);
         observe(*in);
@@ -282,9 +244,9 @@ public:
 
     /// For a layer that could not store a value which nobody else has.
     void tell_rejected([[maybe_unused]] const K& key, [[maybe_unused]] V&& value) noexcept {
-        { session(*shards_[0])->count_discard(); }
-        if constexpr (!std::is_same_v<listener_type, no_listener>)
-            listener_(key, static_cast<told_value>(value), removal_cause::rejected);
+        { session(shards_[0])->count_discard(); }
+        if constexpr (!std::is_same_v<typename Policies::listener, no_listener>)
+            parts_.listener(key, static_cast<typename requirements::told_value>(value), removal_cause::rejected);
     }
 
     template <class F>
@@ -293,7 +255,7 @@ public:
                       "plateau: erase_if calls f(const K&, const V&)");
         std::size_t erased = 0;
         trap_visitors();
-        const visitor inside(*this);
+        const visit_guard inside(visitors_);
         for_each_shard([&](shard_type& shard) {
             session in(shard);
             observe(*in);
@@ -317,43 +279,25 @@ public:
     }
 
     std::size_t set_max_entries(std::size_t max_entries) {
-        require_option(max_entries == unlimited || max_entries <= core_type::max_slots, too_many_entries);
-        std::size_t evicted = 0;
-        std::size_t i = 0;
-        for_each_shard([&](shard_type& shard) {
-            {
-                session in(shard);
-                // The first shard decides, under its lock: two calls that would each leave the other's bound find one
-                // gone.
-                if (i == 0) {
-                    require_option(max_entries != unlimited || in->bounds().all_bytes != unlimited, no_bound);
-                    max_entries_.store(max_entries, std::memory_order_relaxed);
-                }
-                const std::size_t latest = max_entries_.load(std::memory_order_relaxed);
-                evicted += in->set_max_entries(share(latest, shard_count_, i++));
-            }
-            release_if_empty(shard);
-        });
-        return evicted;
+        requirements::require_max_entries(max_entries, core_type::max_slots);
+        return bound_each(
+            [&](const core_type& first) {
+                requirements::require_bound(max_entries, first.bounds().all_bytes);
+                max_entries_.store(max_entries, std::memory_order_relaxed);
+            },
+            [this](core_type& core, std::size_t i) {
+                return core.set_max_entries(shards_.share(max_entries_.load(std::memory_order_relaxed), i));
+            });
     }
 
     std::size_t set_max_bytes(std::size_t max_bytes) {
         if (max_bytes != unlimited) start_weighing();
-        std::size_t evicted = 0;
-        std::size_t i = 0;
-        for_each_shard([&](shard_type& shard) {
-            {
-                session in(shard);
-                if (i == 0) {
-                    require_option(max_bytes != unlimited || in->bounds().max_entries != unlimited, no_bound);
-                    bytes_.set_limit(max_bytes);
-                    if (options_.max_pinned_bytes == 0) pinned_.set_limit(max_bytes);
-                }
-                evicted += bound_bytes(*in, i++);
-            }
-            release_if_empty(shard);
-        });
-        return evicted;
+        return bound_each(
+            [&](const core_type& first) {
+                requirements::require_bound(first.bounds().max_entries, max_bytes);
+                budget_.set_limits(max_bytes, pinned_bound(max_bytes));
+            },
+            [this](core_type& core, std::size_t i) { return budget_.bound(shards_, core, i); });
     }
 
     std::size_t purge_expired(std::size_t budget) {
@@ -381,19 +325,14 @@ public:
                                "entries could no longer be taken back");
         dump_run<K, V, Sink> run(sink, options);
         dump_batch<K, V> batch;
-        const auto lists = std::make_unique<dump_list[]>(shard_count_);
-        for (std::size_t i = 0; i < shard_count_; ++i) list_entries(*shards_[i], lists[i]);
-        // By turns: what is hot in one shard comes before what is cold in another.
-        for (bool more = true; more;) {
-            more = false;
-            for (std::size_t i = 0; i < shard_count_; ++i) {
-                if (lists[i].next == lists[i].count) continue;
-                more = true;
-                copy_some(*shards_[i], lists[i], batch);
-                if (!run.write(batch.entries())) return run.finish();
-                batch.clear();
-            }
-        }
+        trap_visitors();
+        dump_walk<K, V, shards_type> walk(shards_);
+        const auto copy_some = [&] {
+            trap_visitors();
+            const visit_guard inside(visitors_);
+            return walk.copy_some(now(), batch);
+        };
+        while (copy_some() && run.write(batch.entries())) batch.clear();
         return run.finish();
     }
 
@@ -401,10 +340,8 @@ public:
     warm_up_result warm_up(Source& source, const warm_up_options& options) {
         static_assert(!judged, "plateau: a cache with tags is not warmed up: the entries would have none");
         std::size_t most = options.max_entry_bytes;
-        if constexpr (std::is_same_v<weigher_type, owned_bytes_weigher>) {
-            const std::size_t heaviest = session(*shards_[0])->heaviest();
-            if (heaviest < most) most = heaviest;
-        }
+        if constexpr (std::is_same_v<typename Policies::weigher, owned_bytes_weigher>)
+            most = smaller(most, session(shards_[0])->heaviest());
         warm_up_run<K, V, Source> run(source, options, most);
         return run.run([this](K&& key, V&& value, duration left) {
             if (restore(key, value, left)) return true;
@@ -415,7 +352,7 @@ public:
 
     // ---- read out
 
-    [[nodiscard]] time_point now() const noexcept { return (*clock_).now(); }
+    [[nodiscard]] time_point now() const noexcept { return parts_.now(); }
     [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
         std::optional<time_point> earliest;
         for_each_shard([&](shard_type& shard) {
@@ -435,7 +372,7 @@ public:
         return sum;
     }
     [[nodiscard]] std::size_t memory_ceiling() const noexcept {
-        std::size_t sum = saturating_mul(shard_count_, sizeof(shard_type) + sizeof(shard_type*));
+        std::size_t sum = saturating_mul(shards_.size(), sizeof(shard_type) + sizeof(shard_type*));
         std::size_t scattered = 0;
         std::size_t slot = 0;
         std::size_t pinned = 0;  // more than the bound where that was lowered
@@ -446,10 +383,11 @@ public:
             slot = part.slot;
             pinned += part.pinned;
         });
-        if (const std::size_t bytes = bytes_.limit(); bytes != unlimited)
-            sum = saturating_add(sum, saturating_add(bytes, core_type::slack_bytes(bytes, shard_count_, slot)));
+        if (const std::size_t bytes = budget_.bytes().limit(); bytes != unlimited)
+            sum = saturating_add(sum, saturating_add(bytes, core_type::slack_bytes(bytes, shards_.size(), slot)));
         if constexpr (has_pins)
-            sum = saturating_add(sum, core_type::pinned_ceiling(larger(pinned_.limit(), pinned), scattered, slot));
+            sum = saturating_add(sum,
+                                 core_type::pinned_ceiling(larger(budget_.pinned().limit(), pinned), scattered, slot));
         return sum;
     }
     void check_invariants() const noexcept {
@@ -457,254 +395,61 @@ public:
     }
 
 private:
-    static constexpr const char* no_bound =
-        "plateau: a cache needs max_entries or max_bytes: without either it would grow for ever\n";
-    static constexpr const char* too_many_entries = std::is_same_v<typename Policies::eviction, lru>
-                                                        ? "plateau: cache max_entries is above 2^32 - 2^16\n"
-                                                        : "plateau: cache max_entries is above 2^29 - 2^16\n";
-
-    static const cache_options& checked(const cache_options& options) {
-        require_option(options.max_entries != unlimited || options.max_bytes != unlimited, no_bound);
-        require_option(options.max_entries != 0, "plateau: cache max_entries is 0: nothing could be kept\n");
-        require_option(options.max_bytes != 0, "plateau: cache max_bytes is 0: nothing could be kept\n");
-        require_option(options.max_entry_bytes != 0, "plateau: cache max_entry_bytes is 0: nothing could be kept\n");
-        require_option(options.max_entries == unlimited || options.max_entries <= core_type::max_slots,
-                       too_many_entries);
-        require_option(options.time_to_live > duration::zero(), "plateau: cache time_to_live is not above zero\n");
-        require_option(options.time_to_idle > duration::zero(), "plateau: cache time_to_idle is not above zero\n");
-        require_option(options.ttl_jitter >= 0 && options.ttl_jitter < 1,
-                       "plateau: cache ttl_jitter is not from 0 to below 1\n");
-        return options;
-    }
     [[nodiscard]] static bool needs_weights(const cache_options& options) noexcept {
         return has_charge || options.max_bytes != unlimited || options.max_entry_bytes != unlimited ||
                (has_pins && options.max_pinned_bytes != 0 && options.max_pinned_bytes != unlimited);
     }
-    [[nodiscard]] static std::size_t pinned_bound(const cache_options& options) noexcept {
+    [[nodiscard]] std::size_t pinned_bound(std::size_t max_bytes) const noexcept {
         if constexpr (!has_pins) return unlimited;
-        return options.max_pinned_bytes == 0 ? options.max_bytes : options.max_pinned_bytes;
+        return options_.max_pinned_bytes == 0 ? max_bytes : options_.max_pinned_bytes;
     }
 
-    // ---- bytes that shards share
+    // ---- the way of a put whose shard is short of bytes, apart from that of others
 
-    /// Bytes taken from a pool, on their way to a shard: they go back unless the shard takes them.
-    class loan {
-    public:
-        explicit loan(pool_type& from) noexcept : from_(from) {}
-        loan(const loan&) = delete;
-        loan& operator=(const loan&) = delete;
-        ~loan() { from_.give(bytes_); }
-        void add(std::size_t bytes) noexcept { bytes_ += bytes; }
-        [[nodiscard]] std::size_t bytes() const noexcept { return bytes_; }
-        [[nodiscard]] std::size_t take() noexcept { return std::exchange(bytes_, 0); }
-
-    private:
-        pool_type& from_;
-        std::size_t bytes_ = 0;
-    };
-
-    /// What a shard lacks for a put.
-    struct need {
-        std::size_t bytes = 0;
-        bool sheer = false;  ///< even if all that it holds made room
-        bool fair = false;   ///< it has less than its part of the whole
-    };
-
-    /// A put enters other shards so many times before it is refused: what it collected may be used by then.
-    static constexpr unsigned max_collections = 3;
-
-    [[nodiscard]] std::size_t fair_share() const noexcept {
-        const std::size_t limit = bytes_.limit();
-        return limit == unlimited ? unlimited : limit / shard_count_;
+    PLATEAU_COLD need provide(core_type& core, std::size_t held, loan& brought) noexcept {
+        return budget_.provide(shards_, core, held, brought);
     }
-
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE need provide(core_type& core, std::size_t held, loan& brought) noexcept {
-        if (core.shortage(held) == 0 && brought.bytes() == 0) [[likely]]
-            return {};
-        return provide_more(core, held, brought);
-    }
-    PLATEAU_COLD need provide_more(core_type& core, std::size_t held, loan& brought) noexcept {
-        if (core.bounds().max_bytes == unlimited) return {};
-        // Unless the bound was lowered meanwhile: then what is in the shards goes first.
-        if (bytes_.taken() <= bytes_.limit()) core.add_bytes(brought.take());
-        const std::size_t lacks = core.shortage(held);
-        if (lacks == 0) return {};
-        const bool plenty = bytes_.left() > bytes_.limit() / 8;
-        std::size_t got = bytes_.take(lacks, plenty ? saturating_add(lacks, shard_type::ahead(core)) : lacks);
-        if (got == 0) got = bytes_.take(1, lacks);
-        core.add_bytes(got);
-        if (got >= lacks) return {};
-        if (core.sheer_shortage(held) != 0) core.add_bytes(bytes_.take(core.sheer_shortage(held), 0));
-        if (shard_count_ == 1) return {};
-        if (const std::size_t sheer = core.sheer_shortage(held); sheer != 0) return {sheer, true, false};
-        // Entries of this shard would have to go. What others could give instead is not asked for ever in vain.
-        if (!core.may_collect()) return {};
-        return {lacks - got, false, saturating_add(core.bounds().max_bytes, lacks) <= fair_share()};
-    }
-    /// From the other shards, one after the other: what they do not use; where this one has less than its part, what
-    /// they have beyond theirs; and for an entry that is too large for this shard, all that it takes.
     PLATEAU_COLD void collect(shard_type& shard, need lacks, loan& brought) {
-        std::size_t first = 0;
-        while (shards_[first] != &shard) ++first;
-        const std::size_t fair = fair_share();
-        for (unsigned pass = 0; pass < (lacks.sheer ? 2 : 1); ++pass)
-            for (std::size_t i = 1; i < shard_count_ && brought.bytes() < lacks.bytes; ++i) {
-                shard_type& other = *shards_[(first + i) % shard_count_];
-                const std::size_t missing = lacks.bytes - brought.bytes();
-                const std::size_t least = pass == 1 ? 0 : fair;
-                const bool evicts = lacks.sheer || lacks.fair;
-                if (evicts) session(other)->make_givable(missing, least);  // and sees out who had to go
-                brought.add(session(other)->give_bytes(missing, evicts ? least : 0));
-            }
-        if (brought.bytes() < lacks.bytes) session(shard)->collected_in_vain();
+        budget_.collect(shards_, shard, lacks, brought);
+    }
+
+    // ---- shards
+
+    void trap_visitors() const noexcept { visitors_.trap(shards_); }
+    template <class F>
+    void for_each_shard(F f) const {
+        trap_visitors();
+        shards_.for_each(f);
+    }
+    [[nodiscard]] shard_type& shard_of(std::uint64_t hash) const noexcept {
+        trap_visitors();
+        return shards_.of(hash);
     }
     void release_if_empty(shard_type& shard) noexcept {
         session in(shard);
         shard.settle();
         in->release_if_empty();
     }
-    /// Expects: the pool's limit is the bound. Returns: how many entries were evicted.
-    std::size_t bound_bytes(core_type& core, std::size_t i) noexcept {
-        const std::size_t limit = bytes_.limit();
-        const std::size_t part = share(limit, shard_count_, i);
-        bound_pinned(core, i);
-        if constexpr (!pooled) return core.set_max_bytes(limit, limit, limit);
-        const std::size_t before = core.bounds().max_bytes;
-        std::size_t after = before;
-        if (limit == unlimited && !has_charge) after = unlimited;
-        else if (before == unlimited) after = bytes_.take(1, smaller(core.used_bytes(), part));
-        else if (bytes_.taken() > limit) after = smaller(before, part);
-        const std::size_t evicted = core.set_max_bytes(after, limit, part);
-        if (before != unlimited) bytes_.give(after == unlimited ? before : before - after);
-        return evicted;
-    }
-    void bound_pinned(core_type& core, std::size_t i) noexcept {
-        if constexpr (!has_pins) return;
-        else if constexpr (!pooled) core.set_max_pinned_bytes(pinned_.limit());
-        else {
-            const std::size_t before = core.bounds().max_pinned_bytes;
-            if (pinned_.limit() == unlimited && !has_charge) {
-                core.set_max_pinned_bytes(unlimited);
-                if (before != unlimited) pinned_.give(before);
-            } else if (before == unlimited) {
-                const std::size_t part = share(pinned_.limit(), shard_count_, i);
-                core.set_max_pinned_bytes(pinned_.take(1, smaller(core.pinned_bytes(), part)));
-            } else {
-                pinned_.give(core.give_pinned_bytes(0));
-            }
-        }
-    }
-
-    /// Returns: what is still missing, and may be with other shards.
-    [[nodiscard]] std::size_t provide_pinned(core_type& core, std::uint32_t slot, loan& brought) noexcept {
-        if (core.bounds().max_pinned_bytes == unlimited) return 0;
-        if (pinned_.taken() <= pinned_.limit()) core.add_pinned_bytes(brought.take());
-        const std::size_t lacks = core.pin_shortage(slot);
-        if (lacks == 0) [[likely]]
-            return 0;
-        std::size_t got = pinned_.take(lacks, saturating_add(lacks, shard_type::spare_pinned(pinned_)));
-        if (got == 0) got = pinned_.take(1, lacks);
-        core.add_pinned_bytes(got);
-        return got >= lacks || shard_count_ == 1 ? 0 : lacks - got;
-    }
-    PLATEAU_COLD void collect_pinned(shard_type& shard, std::size_t lacks, loan& brought) noexcept {
-        for_each_shard([&](shard_type& other) {
-            if (&other != &shard && brought.bytes() < lacks) brought.add(session(other)->give_pinned_bytes(0));
-        });
-    }
-
-    // ---- visits: user code that runs under the lock of one shard and may call back into another
-
-    class visitor {
-    public:
-        explicit visitor(const cache_engine& visited) noexcept : visitors_(visited.visitors_) {
-            visitors_.fetch_add(1, std::memory_order_relaxed);  // only its own thread needs to see it
-        }
-        visitor(const visitor&) = delete;
-        visitor& operator=(const visitor&) = delete;
-        ~visitor() { visitors_.fetch_sub(1, std::memory_order_relaxed); }
-
-    private:
-        typename Policies::sync::template atomic<std::size_t>& visitors_;
-    };
-
-    /// A visitor that calls its cache again would wait for another shard while others wait for his: trapped, not
-    /// deadlocked. A sole user is trapped by the shard itself.
-    void trap_visitors() const noexcept {
-        if constexpr (is_shared) {
-            if (visitors_.load(std::memory_order_relaxed) == 0) [[likely]]
-                return;
-            for (std::size_t i = 0; i < shard_count_; ++i) shards_[i]->trap_holder();
-        }
-    }
-
-    // ---- shards
-
-    template <class F>
-    void for_each_shard(F f) const {
-        trap_visitors();
-        for (std::size_t i = 0; i < shard_count_; ++i) f(*shards_[i]);
-    }
-    [[nodiscard]] shard_type& shard_of(std::uint64_t hash) const noexcept {
-        trap_visitors();
-        if constexpr (!is_shared) return *shards_[0];
-        else return *shards_[(hash >> 1) >> shard_shift_];
-    }
-    /// The part of a bound that falls to shard i: all parts together are the bound.
-    [[nodiscard]] static std::size_t share(std::size_t bound, std::size_t shards, std::size_t i) noexcept {
-        if (bound == unlimited) return unlimited;
-        return bound / shards + (i < bound % shards);
-    }
-
-    [[nodiscard]] static std::size_t wanted_shards(const cache_options& options) noexcept {
-        if constexpr (!is_shared) return 1;
-        else {
-            std::size_t wanted = Policies::shards;
-            if (wanted == 0) {
-                const long processors = ::sysconf(_SC_NPROCESSORS_ONLN);
-                wanted = std::bit_ceil(4 * static_cast<std::size_t>(processors > 0 ? processors : 1));
-            }
-            wanted = std::bit_floor(wanted < max_shards ? wanted : max_shards);
-            while (wanted > 1 && too_small(options, wanted)) wanted /= 2;
-            return wanted;
-        }
-    }
-    [[nodiscard]] static bool too_small(const cache_options& options, std::size_t shards) noexcept {
-        const std::size_t heaviest = options.max_entry_bytes == unlimited ? Policies::min_shard_entries * entry_overhead
-                                                                          : options.max_entry_bytes;
-        return options.max_entries / shards < Policies::min_shard_entries ||
-               options.max_bytes / shards < saturating_mul<std::size_t>(heaviest, 8);
-    }
 
     void make_shards() {
-        const std::size_t wanted = wanted_shards(options_);
-        const time_point start = (*clock_).now();
-        shard_list_allocator own(allocator_);
-        shards_ = shard_list_traits::allocate(own, wanted);
-        shard_list_size_ = wanted;
-        shard_shift_ = 63 - static_cast<unsigned>(std::countr_zero(wanted));
-        building_guard whole{this};
+        const time_point start = now();
         aging how{options_.time_to_idle, options_.ttl_jitter, options_.ttl_jitter == 0 ? 0 : draw_seed().first};
-        while (shard_count_ < wanted) {
+        shards_.make(shards_type::count_for(options_), [&](std::size_t i) {
             const typename core_type::limits bounds{
-                .max_entries = share(options_.max_entries, wanted, shard_count_),
-                .max_bytes = at_first(bytes_.limit()),
-                .all_bytes = bytes_.limit(),
-                .fair_bytes = share(bytes_.limit(), wanted, shard_count_),
+                .max_entries = shards_.share(options_.max_entries, i),
+                .max_bytes = budget_.bytes_at_first(),
+                .all_bytes = budget_.bytes().limit(),
+                .fair_bytes = shards_.share(budget_.bytes().limit(), i),
                 .max_entry_bytes = options_.max_entry_bytes,
-                .max_pinned_bytes = at_first(pinned_.limit()),
+                .max_pinned_bytes = budget_.pinned_at_first(),
                 .reclaim_budget = options_.reclaim_budget,
             };
-            shards_[shard_count_] = shard_type::make({bounds, how, hash_, equal_, allocator_, judge_, start},
-                                                     {listener_, bytes_, pinned_}, charge_);
-            ++shard_count_;
+            shard_type* const made =
+                shard_type::make({bounds, how, parts_.hash, parts_.equal, shards_.allocator(), parts_.judge, start},
+                                 {parts_.listener, budget_.bytes(), budget_.pinned()}, parts_.charge);
             how.seed = mix(how.seed);
-        }
-        whole.engine = nullptr;
-    }
-    /// Of a bound that is shared a shard has nothing until it needs it.
-    [[nodiscard]] static std::size_t at_first(std::size_t bound) noexcept {
-        return pooled && (bound != unlimited || has_charge) ? 0 : bound;
+            return made;
+        });
     }
     /// Every shard refuses before one is emptied, and is empty before one goes: the destructors and listeners that run
     /// here may call the cache.
@@ -714,74 +459,32 @@ private:
         if constexpr (has_charge) {
             for_each_shard([this](shard_type& shard) {
                 session in(shard);
-                bytes_.give(in->give_all_bytes());  // once: the end of a pin may come here until the shard has gone
-                pinned_.give(in->give_pinned_bytes(0));
+                budget_.take_back(*in);
             });
         }
-        for (; shard_count_ != 0; --shard_count_) shard_type::abandon(shards_[shard_count_ - 1]);
-        shard_list_allocator own(allocator_);
-        shard_list_traits::deallocate(own, shards_, shard_list_size_);
+        shards_.abandon();
     }
-    struct building_guard {
-        cache_engine* engine;
-        ~building_guard() {
-            if (engine != nullptr) engine->abandon_shards();
-        }
-    };
 
+    /// Bounds one shard after the other. The first decides, under its lock: two calls that would each leave the other's
+    /// bound find one gone. Returns: how many entries were evicted.
+    template <class Decide, class Bound>
+    std::size_t bound_each(Decide decide, Bound bound) {
+        std::size_t evicted = 0;
+        std::size_t i = 0;
+        for_each_shard([&](shard_type& shard) {
+            {
+                session in(shard);
+                if (i == 0) decide(std::as_const(*in));
+                evicted += bound(*in, i++);
+            }
+            release_if_empty(shard);
+        });
+        return evicted;
+    }
     /// Weights from now on, for the entries of today too.
     void start_weighing() {
         weighs_.store(true, std::memory_order_relaxed);  // a put that misses it is told under the lock
-        for_each_shard([&](shard_type& shard) { session(shard)->start_weighing(weigher_); });
-    }
-
-    // ---- dumps and warm-ups
-
-    /// The entries of a shard as they stood when a dump began.
-    struct dump_list {
-        struct mark {
-            std::uint32_t hash;
-            std::uint32_t slot;
-        };
-        std::unique_ptr<mark[]> marks;
-        std::size_t count = 0;
-        std::size_t next = 0;
-    };
-
-    void list_entries(shard_type& shard, dump_list& list) const {
-        trap_visitors();
-        const std::size_t room = session(shard)->size();
-        list.marks = std::make_unique_for_overwrite<typename dump_list::mark[]>(room);  // not under the lock
-        typename shard_type::template quiet_session<true> in(shard);
-        in->mark_each([&](std::uint32_t hash, std::uint32_t slot) {
-            if (list.count != room) list.marks[list.count++] = {hash, slot};
-        });
-    }
-    void copy_some(shard_type& shard, dump_list& list, dump_batch<K, V>& batch) const {
-        trap_visitors();
-        const time_point moment = now();
-        typename shard_type::template quiet_session<true> in(shard);
-        const visitor inside(*this);
-        for (; list.next != list.count && !batch.full(); ++list.next) {
-            const auto& mark = list.marks[list.next];
-            const std::uint32_t slot = in->find_again(mark.hash, mark.slot);
-            if (slot == nil || in->over_at(slot, given_time{moment})) continue;
-            const auto& entry = in->at(slot);
-            const duration left = fresh_left(entry, in->remaining_in_use(slot, moment), moment);
-            if (left > duration::zero()) batch.add(entry.key, entry.value, left, in->idle_remaining(slot, moment));
-        }
-    }
-
-    /// A layer whose entries go on after they are fresh says by its note for how long they are: `fresh_for(now)`. In
-    /// the next process nobody could tell them apart, so that they end when they are no longer fresh.
-    template <class Entry>
-    [[nodiscard]] static duration fresh_left(const Entry& entry, duration left, time_point moment) noexcept {
-        if constexpr (requires { entry.note.fresh_for(moment); }) {
-            const duration fresh = entry.note.fresh_for(moment);
-            return fresh < left ? fresh : left;
-        } else {
-            return left;
-        }
+        for_each_shard([&](shard_type& shard) { session(shard)->start_weighing(parts_.weigher); });
     }
 
     /// Stores what is not there yet, as long as nobody has to go for it, behind all that are here. Returns: whether it
@@ -789,13 +492,13 @@ private:
     bool restore(K& key_argument, V& value_argument, duration time_to_live) {
         put_argument<K, K> key(std::move(key_argument));
         put_argument<V, V> value(std::move(value_argument));
-        const std::uint64_t hash = hash_of(key.view());
+        const std::uint64_t hash = parts_.hash_of(key.view());
         shard_type& shard = shard_of(hash);
         std::size_t held = 0;
         bool weighed = false;
         for (;;) {
             if (!weighed && weighs_.load(std::memory_order_relaxed)) {
-                held = weigher_(key.view(), value.view());
+                held = parts_.weigher(key.view(), value.view());
                 weighed = true;
             }
             session in(shard);
@@ -803,10 +506,7 @@ private:
             if (in->asks_time(time_to_live)) in->observe(now());
             const found old = in->find(low_half(hash), key.view());
             if (old && !in->over(old.slot)) return false;
-            if constexpr (pooled) {
-                if (const std::size_t lacks = in->shortage(held); lacks != 0)
-                    in->add_bytes(bytes_.take(lacks, saturating_add(lacks, shard_type::ahead(*in))));
-            }
+            if constexpr (pooled) budget_.provide_unused(*in, held);
             if (!in->has_room(held)) in->reclaim();
             if (!in->has_room(held)) return false;
             if (!in->put(low_half(hash), key, value, held, time_to_live, note_type{})) return false;
@@ -814,21 +514,6 @@ private:
             return true;
         }
     }
-
-    // ---- keys
-
-    template <class Q>
-    [[nodiscard]] std::uint64_t hash_of(const Q& key) const {
-        return spread<hash_type>(static_cast<std::uint64_t>(hash_(key)));
-    }
-
-    template <class Q>
-    using key_for = lookup_key < K,
-          Q, requires {
-        typename hash_type::is_transparent;
-        typename equal_type::is_transparent;
-    }
-    > ;
 
     // ---- the steps of a look-up
 
@@ -862,11 +547,11 @@ private:
     bool look_at(const Q& query, Now moment, F&& f) {
         const key_for<Q> key(query);
         if (!key.possible()) return false;
-        const std::uint64_t hash = hash_of(key.view());
+        const std::uint64_t hash = parts_.hash_of(key.view());
         session in(shard_of(hash));
         const found at = find_live(*in, hash, key.view(), moment);
         if (!at) return false;
-        const visitor inside(*this);
+        const visit_guard inside(visitors_);
         f(std::as_const(at.entry->value), std::as_const(at.entry->note));  // if it throws, nothing has changed yet
         in->use(at);
         return true;
@@ -887,7 +572,7 @@ private:
     [[nodiscard]] PLATEAU_ALWAYS_INLINE answer_of<V> get_inline(const Q& query, Now moment) {
         const key_for<Q> key(query);
         if (!key.possible()) return std::nullopt;
-        const std::uint64_t hash = hash_of(key.view());
+        const std::uint64_t hash = parts_.hash_of(key.view());
         shard_type& shard = shard_of(hash);
         if constexpr (is_shared) {
             return get_live(shard, hash, key.view(), moment);
@@ -950,7 +635,7 @@ private:
     bool find_quietly(const Q& query, F f) const {
         const key_for<Q> key(query);
         if (!key.possible()) return false;
-        const std::uint64_t hash = hash_of(key.view());
+        const std::uint64_t hash = parts_.hash_of(key.view());
         typename shard_type::template quiet_session<true> in(shard_of(hash));
         const found at = in->find(low_half(hash), key.view());
         std::optional<time_point> moment;  // the clock is asked once, and only if it matters
@@ -960,28 +645,13 @@ private:
         return true;
     }
 
-    using shard_list_allocator = typename std::allocator_traits<allocator_type>::template rebind_alloc<shard_type*>;
-    using shard_list_traits = std::allocator_traits<shard_list_allocator>;
-    static constexpr std::size_t max_shards = 1024;
-
-    shard_type** shards_ = nullptr;
-    std::size_t shard_count_ = 0;
-    std::size_t shard_list_size_ = 0;
-    unsigned shard_shift_ = 63;
+    shards_type shards_;
     cache_options options_;
-    PLATEAU_NO_UNIQUE_ADDRESS hash_type hash_;
-    PLATEAU_NO_UNIQUE_ADDRESS equal_type equal_;
-    PLATEAU_NO_UNIQUE_ADDRESS weigher_type weigher_;
-    PLATEAU_NO_UNIQUE_ADDRESS listener_type listener_;
-    PLATEAU_NO_UNIQUE_ADDRESS allocator_type allocator_;
-    PLATEAU_NO_UNIQUE_ADDRESS judge_type judge_;
-    PLATEAU_NO_UNIQUE_ADDRESS charge_type charge_;
-    shared_part<clock_type> clock_;
+    PLATEAU_NO_UNIQUE_ADDRESS parts_type parts_;  // what follows may stand in its padding
     typename Policies::sync::template atomic<bool> weighs_;
     typename Policies::sync::template atomic<std::size_t> max_entries_;  // the latest, for calls that meet
-    pool_type bytes_;   // the byte bound; where shards share it or an outer budget is charged, what is taken of it
-    pool_type pinned_;  // the same of what is pinned
-    mutable typename Policies::sync::template atomic<std::size_t> visitors_{0};
+    budget_type budget_;  // where nothing is taken from it, it knows the limits
+    mutable visitors_type visitors_;
 };
 
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <plateau/cache/arguments.hpp>
 #include <plateau/cache/load_ticket.hpp>
 #include <plateau/cache/loaded.hpp>
 #include <plateau/config.hpp>
@@ -59,12 +60,12 @@ template <class L, class K, class V>
 inline constexpr bool blocks = !takes_ticket<L, K, V> && !awaits<L, K>;
 
 template <class R, class V>
-inline constexpr bool is_load_answer = std::is_constructible_v<V, R>;
+inline constexpr bool is_load_answer = stored_as<R, V>;
 template <class V>
 inline constexpr bool is_load_answer<loaded<V>, V> = true;
 template <class U, class V>
 inline constexpr bool is_load_answer<std::optional<U>, V> =
-    std::is_same_v<std::optional<U>, V> || std::is_constructible_v<V, U> || std::is_same_v<U, loaded<V>>;
+    std::is_same_v<std::optional<U>, V> || stored_as<U, V> || std::is_same_v<U, loaded<V>>;
 
 template <class L, class K, class V>
 inline constexpr bool is_loader = takes_ticket<L, K, V> || awaits<L, K>;
@@ -81,9 +82,10 @@ void end_load(load_ticket<V>& ticket, R&& answer) {
         if (answer) end_load(ticket, *std::forward<R>(answer));
         else ticket.absent();
     } else {
-        static_assert(std::is_constructible_v<V, R>,
+        static_assert(stored_as<R, V>,
                       "plateau: a loader returns V, std::optional<V>, plateau::loaded<V>, or an awaitable of one of "
-                      "these, or takes a load_ticket<V> beside the key");
+                      "these, or takes a load_ticket<V> beside the key; what neither converts to V nor is assigned to "
+                      "one, it returns as V(...)");
         ticket.store(loaded<V>{.value = V(std::forward<R>(answer))});
     }
 }

@@ -138,12 +138,7 @@ private:
     static_assert(std::is_nothrow_move_constructible_v<V>, "plateau: a loaded value moves without an exception");
 
     template <class Q>
-    using key_for = lookup_key < K,
-          Q, requires {
-        typename hash_type::is_transparent;
-        typename equal_type::is_transparent;
-    }
-    > ;
+    using key_for = lookup_key<K, Q, compares_across_types<policies>>;
 
 public:
     template <class... Parts>
@@ -731,7 +726,7 @@ private:
                 !is_meant_as_loader<policies, K, Part>,
                 "plateau: this function is no loader of this cache: one takes a const K&, and returns a V, an "
                 "optional<V>, a loaded<V> or an awaitable of one of these; or it takes a load_ticket<V> "
-                "beside the key");
+                "beside the key; what neither converts to V nor is assigned to one, it returns as V(...)");
             return std::tuple<Part&&>(std::forward<Part>(part));
         }
     }

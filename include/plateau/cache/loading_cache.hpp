@@ -52,8 +52,9 @@ inline constexpr bool is_sole_cache<tiered_cache<C, Tier>> = is_sole_cache<C>;
 ///              and for `stale_if_error` at most, a load is waited for, and the old value is handed out where that
 ///              fails or takes too long. Past the longer of the two it is gone, whatever a load is doing.
 /// Loaders      return a V, an optional<V> (nothing: absent, which is remembered for `absent_for`), a loaded<V>, or an
-///              awaitable of one of these; or they take a load_ticket<V> beside the key and answer later. The cache's
-///              own lives as long as the cache: it holds nothing of a request.
+///              awaitable of one of these; or they take a load_ticket<V> beside the key and answer later. For a V
+///              stands what `put` takes for one. The cache's own lives as long as the cache: it holds nothing of a
+///              request.
 /// Where        `get` without a token runs the loader on the caller's thread. A caller with a deadline or a token, a
 ///              callback and a coroutine have it run on the executor, if the cache was given one, and wait; but a
 ///              thread of that executor runs it itself, so that a pool does not wait for itself. Then a loader that
@@ -252,7 +253,8 @@ private:
     static constexpr void check_loader() noexcept {
         static_assert(detail::is_loader<std::decay_t<L>, key_type, mapped_type>,
                       "plateau: a loader is called with (const K&) and returns V, std::optional<V>, plateau::loaded<V> "
-                      "or an awaitable of one of these; or it is called with (const K&, plateau::load_ticket<V>)");
+                      "or an awaitable of one of these; or it is called with (const K&, plateau::load_ticket<V>); what "
+                      "neither converts to V nor is assigned to one, it returns as V(...)");
     }
     template <class Q, class Token>
     [[nodiscard]] PLATEAU_ALWAYS_INLINE result_type find(const Q& key, const Token& stop, detail::patience_limit limit,

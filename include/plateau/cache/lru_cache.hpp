@@ -102,9 +102,11 @@ public:
 
     // ---- change
 
-    /// Stores, replaces, and makes room. With a `time_to_live` <= 0 nothing is stored, and an old entry is gone as
-    /// expired. Refuses: too_large; over_budget after a bound was set to 0, and while more entries than `outbox_slots`
-    /// are on their way out at once (puts from inside a listener).
+    /// Stores, replaces, and makes room. Takes what converts to K and V, or is assigned to them, in the manner of
+    /// std::map::insert_or_assign; what only an explicit constructor takes is written K(...), V(...). With a
+    /// `time_to_live` <= 0 nothing is stored, and an old entry is gone as expired. Refuses: too_large; over_budget
+    /// after a bound was set to 0, and while more entries than `outbox_slots` are on their way out at once (puts from
+    /// inside a listener).
     template <class Q, class U>
     put_result put(Q&& key, U&& value, put_options how = {}) {
         return engine_.put(std::forward<Q>(key), std::forward<U>(value), how);

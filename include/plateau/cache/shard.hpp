@@ -5,6 +5,7 @@
 #include <plateau/cache/core.hpp>
 #include <plateau/cache/pin.hpp>
 #include <plateau/config.hpp>
+#include <plateau/detail/checked.hpp>
 #include <plateau/detail/short_lock.hpp>
 
 #include <cstddef>
@@ -64,8 +65,12 @@ public:
     using charge_type = typename Policies::charge;
     using pool_type = byte_pool<typename Policies::sync, charge_type>;
 
+    static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
+    static constexpr bool has_charge = !std::is_same_v<charge_type, no_charge>;
+    /// Whether threads meet in it.
+    static constexpr bool is_shared = !std::is_same_v<Access, sole_access>;
     /// Whether what it may hold is taken from a pool, ahead of its need. Else the bounds are its own.
-    static constexpr bool pooled = !std::is_same_v<Access, sole_access> || !std::is_same_v<charge_type, no_charge>;
+    static constexpr bool pooled = is_shared || has_charge;
 
     /// What it shares with the others, until the cache has ended.
     struct surroundings {
@@ -85,15 +90,13 @@ public:
 
     /// What a shard keeps of the bytes for pins beside those that are pinned.
     [[nodiscard]] static std::size_t spare_pinned(const pool_type& pinned) noexcept {
-        const std::size_t part = pinned.limit() / 1024;
-        return part < 64 * 1024 ? part : 64 * 1024;
+        return smaller(pinned.limit() / 1024, most_ahead);
     }
 
     /// What a shard takes of the bytes ahead of its need, so that the pool is not asked by every put.
     [[nodiscard]] static std::size_t ahead(const core_type& core) noexcept {
         const std::size_t fair = core.bounds().fair_bytes;
-        if (fair == unlimited) return 4 * 1024;
-        return fair / 64 < 64 * 1024 ? fair / 64 : 64 * 1024;
+        return fair == unlimited ? 4 * 1024 : smaller(fair / 64, most_ahead);
     }
     /// What removals left over goes back to the pool, but for a little. Expects: entered.
     void settle() noexcept {
@@ -131,7 +134,7 @@ public:
     /// The same for steps that remove nothing. Where they run no user code, a sole user need not say that he is inside.
     template <bool RunsUserCode>
     class quiet_session {
-        static constexpr bool enters = RunsUserCode || !std::is_same_v<Access, sole_access>;
+        static constexpr bool enters = RunsUserCode || is_shared;
 
     public:
         explicit quiet_session(cache_shard& shard) noexcept : shard_(shard) {
@@ -196,6 +199,7 @@ private:
         bool held;  ///< others have it pinned: the last of them ends it
     };
     static constexpr std::size_t batch = 16;
+    static constexpr std::size_t most_ahead = 64 * 1024;
 
     /// Expects: entered, and something in the outbox. Leaves.
     PLATEAU_COLD void see_out(bool evicts = true) noexcept {
@@ -250,14 +254,13 @@ private:
 
     void tell([[maybe_unused]] node& entry, [[maybe_unused]] removal_cause cause) noexcept {
         if constexpr (!std::is_same_v<listener_type, no_listener>) {
-            if constexpr (std::is_same_v<typename Policies::pins, counted>)
-                (*listener_)(std::as_const(entry.key), std::as_const(entry.value), cause);
+            if constexpr (has_pins) (*listener_)(std::as_const(entry.key), std::as_const(entry.value), cause);
             else (*listener_)(std::as_const(entry.key), std::move(entry.value), cause);
         }
     }
 
     static void release(pin_home* home, std::uint32_t slot) noexcept {
-        if constexpr (std::is_same_v<typename Policies::pins, counted>) {
+        if constexpr (has_pins) {
             auto* const self = static_cast<cache_shard*>(home);
             self->access_.enter();
             if (!self->core_.unpin(slot)) {
@@ -293,7 +296,7 @@ private:
         const bool last = core_.idle() && returning_ == 0;
         access_.leave();
         if (!last) return;
-        if constexpr (!std::is_same_v<charge_type, no_charge>) outer_.refund(core_.bounds().max_pinned_bytes);
+        if constexpr (has_charge) outer_.refund(core_.bounds().max_pinned_bytes);
         shard_allocator own(allocator_);
         std::destroy_at(this);
         shard_traits::deallocate(own, this, 1);

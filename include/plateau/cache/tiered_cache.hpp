@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <plateau/cache/arguments.hpp>
 #include <plateau/cache/dump.hpp>
 #include <plateau/cache/engine.hpp>
 #include <plateau/cache/layer_access.hpp>
@@ -367,6 +368,7 @@ private:
     template <class Q, class U, class Condition>
     put_result layer_put_through(Q&& query, U&& argument, const put_options& how, const typename policies::note& note,
                                  duration far_time_to_live, Condition condition) {
+        detail::require_put_arguments<K, V, Q, U>();
         const key_for<std::remove_cvref_t<Q>> key(query);
         PLATEAU_EXPECTS(key.possible(), "a number was put into a cache as a key that the key type cannot hold");
         const detail::as_object<V, U> value(std::forward<U>(argument));

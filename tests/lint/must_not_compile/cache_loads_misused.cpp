@@ -11,6 +11,7 @@
 // expect STRANGER: this function is no loader of this cache
 // expect OTHER_KEY: a loader is called with
 // expect OTHER_VALUE: a loader is called with
+// expect NUMBER_AS_VECTOR: returns as V
 // expect NOT_COPIED: a loaded value goes to all who wait for it
 // expect CALLBACK: f.result. noexcept
 // expect IGNORED: nodiscard
@@ -25,6 +26,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 struct tier {
     plateau::result<plateau::tier_entry<int>, plateau::tier_reason> get(const int&, plateau::time_point) {
@@ -64,6 +66,9 @@ int main() {
     static_cast<void>(cache.get_or_load(1, [](const std::string&) { return 1; }));
 #elif defined(OTHER_VALUE)
     static_cast<void>(cache.get_or_load(1, [](int) { return std::string(); }));
+#elif defined(NUMBER_AS_VECTOR)
+    plateau::loading_cache<plateau::concurrent_lru_cache<int, std::vector<int>>> other{{.cache = {.max_entries = 1}}};
+    static_cast<void>(other.get_or_load(1, load));
 #elif defined(NOT_COPIED)
     plateau::loading_cache<plateau::concurrent_lru_cache<int, std::unique_ptr<int>>> other{
         {.cache = {.max_entries = 1}}};

@@ -10,12 +10,14 @@
 // expect NOT_COMPARABLE: a key of this cache is not comparable with what is looked up
 // expect OF_ONE_THREAD: derive from plateau::concurrent_cache_policies
 // expect VISITOR: f is noexcept
+// expect NUMBER_AS_VECTOR: write put.key, V
 // expect IGNORED: nodiscard
 #include <plateau/cache.hpp>
 
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 struct by_hand : plateau::cache_policies {
     using clock = plateau::manual_clock;
@@ -53,6 +55,9 @@ int main() {
     plateau::concurrent_cache<int, int, by_hand> other{{.max_entries = 1}, clock};
 #elif defined(VISITOR)
     if (!shared.visit(1, [](const int&) {})) return 1;
+#elif defined(NUMBER_AS_VECTOR)
+    plateau::lru_cache<int, std::vector<int>> other{{.max_entries = 1}};
+    if (!other.put(1, 5)) return 1;
 #elif defined(IGNORED)
     cache.get(1);
 #else
