@@ -2,7 +2,9 @@
 #pragma once
 
 #include <plateau/cache/answer.hpp>
+#include <plateau/cache/arguments.hpp>
 #include <plateau/cache/chunk_index.hpp>
+#include <plateau/cache/counters.hpp>
 #include <plateau/cache/deadlines.hpp>
 #include <plateau/cache/lru_order.hpp>
 #include <plateau/cache/options.hpp>
@@ -58,7 +60,6 @@ template <class K, class V, class Policies>
 class cache_core {
     static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
     static constexpr bool has_listener = !std::is_same_v<typename Policies::listener, no_listener>;
-    static constexpr bool counts = std::is_same_v<typename Policies::stats, counting>;
     static constexpr bool judged = verdicts<typename Policies::judge>::any;
     using hash_type = typename Policies::hash;
     using allocator_type = typename Policies::allocator;
@@ -122,7 +123,7 @@ public:
           equal_(from.equal) {
         if (bounds_.max_bytes != unlimited || bounds_.max_entry_bytes != unlimited ||
             bounds_.max_pinned_bytes != unlimited)
-            slab_.add_weights(0);
+            slab_.add_weights(0, [] {});
         set_bounds();
     }
     cache_core(const cache_core&) = delete;
@@ -229,16 +230,12 @@ public:
     }
     template <class Slots>
     PLATEAU_ALWAYS_INLINE void use(Slots slots, found at) noexcept {
-        if constexpr (counts) ++looks_.hits;
+        looks_.hit();
         order_.use(slots, at.slot);
     }
     /// A value that a layer could not store.
-    void count_discard() noexcept {
-        if constexpr (counts) ++stats_.discards;
-    }
-    void count_miss() noexcept {
-        if constexpr (counts) ++looks_.misses;
-    }
+    void count_discard() noexcept { changes_.discarded(); }
+    void count_miss() noexcept { looks_.miss(); }
 
     /// In the order that is asked for.
     template <class F>
@@ -332,18 +329,7 @@ public:
         slot_guard fresh{*this, slab_.take(saturating_add(slot_limit_ + zombies_, Policies::outbox_slots))};
         if (fresh.slot == nil) return refuse(cache_reason::over_budget);
         node& made = slab_.node(fresh.slot);
-        // What moves without a throw comes last: a caller's argument is not lost to the other's failure.
-        if constexpr (std::is_nothrow_move_constructible_v<V>) {
-            key.construct_at(std::addressof(made.key));
-            part_guard<K> built{std::addressof(made.key)};
-            value.construct_at(std::addressof(made.value));
-            built.keep();
-        } else {
-            value.construct_at(std::addressof(made.value));
-            part_guard<V> built{std::addressof(made.value)};
-            key.construct_at(std::addressof(made.key));
-            built.keep();
-        }
+        construct_both(std::addressof(made.key), key, std::addressof(made.value), value);
         const std::uint32_t slot = fresh.keep();
 
         // From here on nothing can fail.
@@ -353,10 +339,8 @@ public:
             order_.replace(slab_.pages(), old, slot);
             forget(old);
             retire(old, removal_cause::replaced);
-            if constexpr (counts) ++stats_.replacements;
-        } else {
-            if constexpr (counts) ++stats_.insertions;
         }
+        changes_.stored(replaced);
         make_room(replaced ? 0 : 1, charge + leaving, slot);
         if constexpr (!rehash_is_free) made.hash = hash;
         if constexpr (!std::is_empty_v<note_type>) made.note = note;
@@ -378,7 +362,7 @@ public:
         index_.erase(hash_of(slot), slot);
         order_.remove(slab_.pages(), slot);
         forget(slot);
-        if constexpr (counts) count_removal(cause);
+        changes_.removed(cause);
         retire(slot, cause);
     }
 
@@ -490,18 +474,17 @@ public:
     template <class Weigh>
     void start_weighing(Weigh weigh) {
         if (weighs()) return;
-        slab_.add_weights(static_cast<std::uint32_t>(entry_overhead));
-        weights_guard made{slab_};
         std::size_t bytes = 0;
         std::size_t pinned_bytes = zombies_ * entry_overhead;
-        for_each([&](std::uint32_t slot) {
-            const node& entry = slab_.node(slot);
-            const std::size_t charge = saturating_add<std::size_t>(weigh(entry.key, entry.value), entry_overhead);
-            slab_.weight(slot) = static_cast<std::uint32_t>(smaller(charge, max_weight));
-            bytes += slab_.weight(slot);
-            if (pinned(slot)) pinned_bytes += slab_.weight(slot);
+        slab_.add_weights(static_cast<std::uint32_t>(entry_overhead), [&] {
+            for_each([&](std::uint32_t slot) {
+                const node& entry = slab_.node(slot);
+                const std::size_t charge = saturating_add<std::size_t>(weigh(entry.key, entry.value), entry_overhead);
+                slab_.weight(slot) = static_cast<std::uint32_t>(smaller(charge, max_weight));
+                bytes += slab_.weight(slot);
+                if (pinned(slot)) pinned_bytes += slab_.weight(slot);
+            });
         });
-        made.slab = nullptr;
         bytes_ = bytes;
         pinned_bytes_ = pinned_bytes;
     }
@@ -568,9 +551,9 @@ public:
     [[nodiscard]] bool idle() const noexcept { return slab_.used() == 0; }
 
     [[nodiscard]] cache_stats stats() const noexcept {
-        cache_stats now = stats_;
-        now.hits = looks_.hits;
-        now.misses = looks_.misses;
+        cache_stats now;
+        looks_.add_to(now);
+        changes_.add_to(now);
         now.entries = entries_;
         now.bytes = bytes_;
         now.pinned_bytes = pinned_bytes_;
@@ -656,21 +639,6 @@ private:
             if (slot == nil) return;
             core.slab_.give_back(slot);
             while (core.lacks_real_room() && core.slab_.release_empty_page()) {}  // the page it came from, if new
-        }
-    };
-    struct weights_guard {
-        slab_type* slab;
-        explicit weights_guard(slab_type& made) noexcept : slab(&made) {}
-        ~weights_guard() {
-            if (slab != nullptr) slab->drop_weights();
-        }
-    };
-    template <class T>
-    struct part_guard {
-        T* part;
-        void keep() noexcept { part = nullptr; }
-        ~part_guard() {
-            if (part != nullptr) std::destroy_at(part);
         }
     };
 
@@ -832,7 +800,7 @@ private:
     }
 
     put_result refuse(cache_reason why) noexcept {
-        if constexpr (counts) ++stats_.rejections;
+        changes_.refused();
         return why;
     }
 
@@ -865,30 +833,6 @@ private:
         if (ends_matter && !pinned(slot)) leaving_ += charge_of(slot);
         if constexpr (ends_matter) outbox_.push(slab_, slot, cause);
         else if (!pinned(slot)) slab_.give_back(slot);
-    }
-
-    void count_removal(removal_cause cause) noexcept {
-        switch (cause) {
-        case removal_cause::size:
-            ++stats_.evictions;
-            break;
-        case removal_cause::expired:
-            ++stats_.expirations;
-            break;
-        case removal_cause::replaced:
-            break;  // counted where it is stored
-        case removal_cause::erased:
-            ++stats_.erasures;
-            break;
-        case removal_cause::tag:
-            ++stats_.invalidations;
-            break;
-        case removal_cause::cleared:
-            ++stats_.cleared;
-            break;
-        case removal_cause::rejected:
-            break;  // never was an entry
-        }
     }
 
     // ---- the end of an entry
@@ -932,10 +876,7 @@ private:
 
     // By lines of 64 bytes, for threads that take turns: a hit writes the first, where the shard's lock is, and a put
     // the one where the slab ends and the counters begin besides. What a look-up only reads stands between them.
-    struct {
-        std::uint64_t hits = 0;
-        std::uint64_t misses = 0;
-    } looks_;
+    look_counters<typename Policies::stats> looks_;
     order_type order_;
     std::size_t entries_ = 0;
     std::size_t bytes_ = 0;
@@ -946,7 +887,7 @@ private:
     std::size_t slot_limit_ = 0;
     std::size_t real_limit_ = unlimited;
     slab_type slab_;
-    cache_stats stats_;  // but hits and misses
+    change_counters<typename Policies::stats> changes_;
     outbox outbox_;
     std::size_t zombies_ = 0;  // left the cache, still pinned
     unsigned until_collection_ = 0;

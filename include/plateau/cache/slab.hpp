@@ -152,16 +152,17 @@ public:
         has_fixed_deadlines_ = true;
         one_page_range_ = nil;
     }
-    /// Effects: from now on each slot has a weight; those that exist already have `weight`.
-    void add_weights(std::uint32_t weight) {
+    /// Effects: from now on each slot has a weight; those that exist already have `weight`, unless `correct()` writes
+    /// another there. Throws: what `correct` throws, too.
+    template <class F>
+    void add_weights(std::uint32_t weight, F correct) {
         add_column(&page::weights);
+        column_guard<std::uint32_t> undone{*this, &page::weights, page_count_};
         for (std::uint32_t id = 0; id < page_count_; ++id)
             for (std::uint32_t i = 0; i < pages_[id].slots; ++i) std::construct_at(pages_[id].weights + i, weight);
+        correct();
+        undone.pages = 0;
         has_weights_ = true;
-    }
-    void drop_weights() noexcept {
-        column_guard<std::uint32_t> all{*this, &page::weights, page_count_};
-        has_weights_ = false;
     }
     /// Calls `f(deadline&)` for every deadline of every slot, taken or not. Expects: has_timers().
     template <class F>
