@@ -6,18 +6,15 @@
 #include <plateau/cache/chunk_index.hpp>
 #include <plateau/cache/counters.hpp>
 #include <plateau/cache/deadlines.hpp>
-#include <plateau/cache/lru_order.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/outbox.hpp>
-#include <plateau/cache/policies.hpp>
-#include <plateau/cache/s3fifo_order.hpp>
+#include <plateau/cache/shape.hpp>
 #include <plateau/cache/slab.hpp>
 #include <plateau/cache/stats.hpp>
 #include <plateau/cache/verdicts.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
 #include <plateau/detail/checked.hpp>
-#include <plateau/detail/seed.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -28,17 +25,6 @@
 
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
-
-/// A hash that spreads its input over all its bits says so by `is_avalanching`; any other is mixed first.
-template <class Hash>
-[[nodiscard]] constexpr std::uint64_t spread(std::uint64_t hash) noexcept {
-    if constexpr (requires { typename Hash::is_avalanching; }) return hash;
-    else return mix(hash);
-}
-/// What the index sees of a hash: its low half. The shard is chosen by the top bits.
-[[nodiscard]] constexpr std::uint32_t low_half(std::uint64_t spread_hash) noexcept {
-    return static_cast<std::uint32_t>(spread_hash);
-}
 
 /// The structure of one cache, or of one shard of it: index, order of eviction, deadlines, bounds and counters.
 ///
@@ -58,36 +44,23 @@ template <class Hash>
 ///     lowered, what only an empty cache can give back stands beside the limit.
 template <class K, class V, class Policies>
 class cache_core {
-    static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
-    static constexpr bool has_listener = !std::is_same_v<typename Policies::listener, no_listener>;
-    static constexpr bool judged = verdicts<typename Policies::judge>::any;
-    using hash_type = typename Policies::hash;
-    using allocator_type = typename Policies::allocator;
-
-    static constexpr bool rehash_is_free =
-        std::is_scalar_v<K> && std::is_nothrow_invocable_v<const hash_type&, const K&>;
-    using order_type =
-        std::conditional_t<std::is_same_v<typename Policies::eviction, lru>, lru_order, s3fifo_order<Policies>>;
+    using shape = cache_shape<K, V, Policies>;
+    using allocator_type = typename shape::allocator_type;
+    using order_type = typename shape::order_type;
+    using index_type = typename shape::index_type;
+    using verdicts_type = verdicts<typename Policies::judge>;
+    static constexpr bool judged = verdicts_type::any;
+    static constexpr bool has_pins = shape::has_pins;
+    static constexpr bool ends_matter = shape::ends_matter;
 
 public:
-    using note_type = typename Policies::note;
-    static_assert(std::is_trivially_copyable_v<note_type> && std::is_default_constructible_v<note_type>,
-                  "plateau: a cache note is trivially copyable and can be made by default");
-    using node = cache_node<K, V, !rehash_is_free, note_type, order_type::slot_bits>;
-    using slab_type = slab<node, allocator_type, Policies::max_page_slots, Policies::max_page_bytes, has_pins>;
-    using index_type = chunk_index<allocator_type>;
+    using node = typename shape::node_type;
+    using note_type = typename shape::note_type;
+    using slab_type = typename shape::slab_type;
     using deadlines_type = deadlines<slab_type, Policies>;
-    using verdicts_type = verdicts<typename Policies::judge>;
 
-    /// True when the end of an entry is something that user code could notice.
-    static constexpr bool ends_matter =
-        has_listener || !std::is_trivially_destructible_v<K> || !std::is_trivially_destructible_v<V>;
-    static constexpr bool owns_nothing = std::is_trivially_destructible_v<K> && std::is_trivially_destructible_v<V>;
-
-    static constexpr std::size_t index_bytes_an_entry = 8;  // 64 bytes for 8.3 entries, rounded up
-    static constexpr std::size_t entry_overhead =
-        slab_type::slot_bytes + index_bytes_an_entry + order_type::bytes_an_entry;
-    static constexpr std::size_t max_slots = (std::size_t{1} << order_type::slot_bits) - (std::size_t{1} << 16);
+    static constexpr std::size_t entry_overhead = shape::entry_overhead;
+    static constexpr std::size_t max_slots = shape::max_slots;
 
     /// Where shards share a budget of bytes, `max_bytes` and `max_pinned_bytes` are what this one may use of it now
     /// (`add_bytes`, `give_bytes`), and `all_bytes` is the whole.
@@ -105,7 +78,7 @@ public:
     struct origins {
         limits bounds;
         aging how;
-        const hash_type& hash;
+        const typename Policies::hash& hash;
         const typename Policies::equal& equal;
         const allocator_type& allocator;
         const typename Policies::judge& judge;
@@ -119,8 +92,7 @@ public:
           bounds_(from.bounds),
           deadlines_(slab_, from.how, from.start, from.allocator),
           verdicts_(from.judge),
-          hash_(from.hash),
-          equal_(from.equal) {
+          keys_(from.hash, from.equal) {
         if (bounds_.max_bytes != unlimited || bounds_.max_entry_bytes != unlimited ||
             bounds_.max_pinned_bytes != unlimited)
             slab_.add_weights(0, [] {});
@@ -326,7 +298,7 @@ public:
         const std::size_t entries = entries_ + (old == nil && entries_ < slot_limit_);
         index_.reserve(entries, slot_limit_, [this](std::uint32_t slot) { return hash_of(slot); });
         order_.reserve(index_.room());
-        slot_guard fresh{*this, slab_.take(saturating_add(slot_limit_ + zombies_, Policies::outbox_slots))};
+        slot_guard fresh{*this, slab_.take(saturating_add(slot_limit_ + zombies_, shape::outbox_slots))};
         if (fresh.slot == nil) return refuse(cache_reason::over_budget);
         node& made = slab_.node(fresh.slot);
         construct_both(std::addressof(made.key), key, std::addressof(made.value), value);
@@ -342,7 +314,7 @@ public:
         }
         changes_.stored(replaced);
         make_room(replaced ? 0 : 1, charge + leaving, slot);
-        if constexpr (!rehash_is_free) made.hash = hash;
+        keys_.keep_hash(made, hash);
         if constexpr (!std::is_empty_v<note_type>) made.note = note;
         if (!replaced) {
             index_.insert(hash, slot);
@@ -654,10 +626,7 @@ private:
             found& answer;
             PLATEAU_ALWAYS_INLINE bool operator()(std::uint32_t slot) const {
                 node& at = slots[slot];
-                if constexpr (!rehash_is_free) {
-                    if (at.hash != hash) return false;
-                }
-                if (!static_cast<bool>(core.equal_(std::as_const(at.key), key))) return false;
+                if (!core.keys_.is_of(at, hash, key)) return false;
                 answer.entry = &at;
                 answer.slot = slot;
                 return true;
@@ -729,11 +698,11 @@ private:
     /// gives such a page memory as its slots are first used.
     [[nodiscard]] static std::size_t first_page(const limits& bounds) noexcept {
         if (bounds.max_bytes != unlimited) return 0;
-        const std::size_t slots = saturating_add(bounds.max_entries, Policies::outbox_slots);
+        const std::size_t slots = saturating_add(bounds.max_entries, shape::outbox_slots);
         return slots <= Policies::max_first_page_bytes / slab_type::slot_bytes ? slots : 0;
     }
 
-    static constexpr std::size_t idle_slots = 2 * slab_type::page_slots + Policies::outbox_slots;
+    static constexpr std::size_t idle_slots = 2 * slab_type::page_slots + shape::outbox_slots;
 
     void set_bounds() noexcept {
         heaviest_ = smaller(smaller(bounds_.all_bytes, bounds_.max_entry_bytes), max_weight);
@@ -810,10 +779,7 @@ private:
 
     // ---- structure
 
-    [[nodiscard]] std::uint32_t hash_of(std::uint32_t slot) const noexcept {
-        if constexpr (rehash_is_free) return low_half(spread<hash_type>(hash_(slab_.node(slot).key)));
-        else return slab_.node(slot).hash;
-    }
+    [[nodiscard]] std::uint32_t hash_of(std::uint32_t slot) const noexcept { return keys_.hash_of(slab_.node(slot)); }
 
     /// Out of the wheel and the sums; index and order are the caller's.
     void forget(std::uint32_t slot) noexcept {
@@ -859,19 +825,19 @@ private:
     /// Few large entries may fill the budget while the index grows for many small ones: then the one that it had before
     /// its last step stands beside the new. What the order of eviction keeps grows after it, and is smaller.
     [[nodiscard]] std::size_t tables_ceiling() const noexcept {
-        const std::size_t slots = saturating_add(slot_limit_, Policies::outbox_slots);
+        const std::size_t slots = saturating_add(slot_limit_, shape::outbox_slots);
         const std::size_t tables = larger(slab_type::table_bytes_for(slots), slab_.table_bytes());
         return saturating_add(tables, index_type::bytes_for(slot_limit_ / 2 + 1));
     }
     /// Without a byte bound: only what bounds the bytes of one entry bounds those of all.
     [[nodiscard]] std::size_t ceiling_by_entries() const noexcept {
-        const std::size_t most = slab_type::bytes_for(slot_limit_ + Policies::outbox_slots, bytes_a_slot());
+        const std::size_t most = slab_type::bytes_for(slot_limit_ + shape::outbox_slots, bytes_a_slot());
         const std::size_t slots = larger(most, slab_.bytes_with(bytes_a_slot()));
         const std::size_t outgrown = index_type::bytes_for(slot_limit_ / 2 + 1);
         const std::size_t structure = saturating_add(slots, outgrown);  // a growing index stands beside the old one
-        if constexpr (owns_nothing) return structure;
+        if constexpr (shape::owns_nothing) return structure;
         return saturating_add(
-            structure, saturating_mul(saturating_add(slot_limit_, Policies::outbox_slots), bounds_.max_entry_bytes));
+            structure, saturating_mul(saturating_add(slot_limit_, shape::outbox_slots), bounds_.max_entry_bytes));
     }
 
     // By lines of 64 bytes, for threads that take turns: a hit writes the first, where the shard's lock is, and a put
@@ -895,8 +861,7 @@ private:
     limits bounds_;
     deadlines_type deadlines_;
     PLATEAU_NO_UNIQUE_ADDRESS verdicts_type verdicts_;
-    PLATEAU_NO_UNIQUE_ADDRESS hash_type hash_;
-    PLATEAU_NO_UNIQUE_ADDRESS typename Policies::equal equal_;
+    PLATEAU_NO_UNIQUE_ADDRESS typename shape::match_type keys_;
 };
 
 }
