@@ -6,12 +6,12 @@
 #include <plateau/cache/chunk_index.hpp>
 #include <plateau/cache/counters.hpp>
 #include <plateau/cache/deadlines.hpp>
+#include <plateau/cache/lifetimes.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/outbox.hpp>
 #include <plateau/cache/shape.hpp>
 #include <plateau/cache/slab.hpp>
 #include <plateau/cache/stats.hpp>
-#include <plateau/cache/verdicts.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
 #include <plateau/detail/checked.hpp>
@@ -48,8 +48,6 @@ class cache_core {
     using allocator_type = typename shape::allocator_type;
     using order_type = typename shape::order_type;
     using index_type = typename shape::index_type;
-    using verdicts_type = verdicts<typename Policies::judge>;
-    static constexpr bool judged = verdicts_type::any;
     static constexpr bool has_pins = shape::has_pins;
     static constexpr bool ends_matter = shape::ends_matter;
 
@@ -57,7 +55,7 @@ public:
     using node = typename shape::node_type;
     using note_type = typename shape::note_type;
     using slab_type = typename shape::slab_type;
-    using deadlines_type = deadlines<slab_type, Policies>;
+    using lifetimes_type = detail::lifetimes<slab_type, Policies>;
 
     static constexpr std::size_t entry_overhead = shape::entry_overhead;
     static constexpr std::size_t max_slots = shape::max_slots;
@@ -90,8 +88,7 @@ public:
           index_(from.allocator),
           slab_(from.allocator, first_page(from.bounds)),
           bounds_(from.bounds),
-          deadlines_(slab_, from.how, from.start, from.allocator),
-          verdicts_(from.judge),
+          lifetimes_(slab_, from.how, from.start, from.allocator, from.judge),
           keys_(from.hash, from.equal) {
         if (bounds_.max_bytes != unlimited || bounds_.max_entry_bytes != unlimited ||
             bounds_.max_pinned_bytes != unlimited)
@@ -101,64 +98,25 @@ public:
     cache_core(const cache_core&) = delete;
     cache_core& operator=(const cache_core&) = delete;
 
-    // ---- the end of an entry: its deadline has come, or the judge says so
+    // ---- the end of an entry
 
-    /// False where nothing is over before it is removed.
-    [[nodiscard]] bool may_end() const noexcept { return judged || timed(); }
-    [[nodiscard]] bool timed() const noexcept { return deadlines_.any(); }
-    /// Whether a put of such an entry has to know the time.
-    [[nodiscard]] bool asks_time(duration time_to_live) const noexcept {
-        return timed() || deadlines_.ends(time_to_live);
-    }
-    /// Time goes on to `now`, never back. Only called where an entry may have a deadline.
-    void observe(time_point now) noexcept { deadlines_.observe(now); }
+    [[nodiscard]] lifetimes_type& lifetimes() noexcept { return lifetimes_; }
+    [[nodiscard]] const lifetimes_type& lifetimes() const noexcept { return lifetimes_; }
 
-    /// Whether it is over at the latest time that was observed.
-    [[nodiscard]] bool over(std::uint32_t slot) const noexcept { return expired(slot) || condemned(slot); }
-    /// The same at the time that `now()` answers, which is asked only where an entry may have a deadline.
-    template <class Now>
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE bool over_now(std::uint32_t slot, Now now) noexcept {
-        if (timed()) {
-            observe(now());
-            if (deadlines_.over(slot)) [[unlikely]]
-                return true;
-        }
-        return condemned(slot);
-    }
-    /// The same, and that time is not kept.
-    template <class Now>
-    [[nodiscard]] bool over_at(std::uint32_t slot, Now now) const noexcept {
-        return (timed() && deadlines_.over_at(slot, now())) || condemned(slot);
-    }
     /// Expects: it is over.
-    void remove_over(std::uint32_t slot) noexcept {
-        remove(slot, expired(slot) ? removal_cause::expired : removal_cause::tag);
-    }
-
+    void remove_over(std::uint32_t slot) noexcept { remove(slot, lifetimes_.why_over(slot)); }
     /// Effects: removes entries that are over. Returns: how many. Complexity: looks at `budget` entries at most, and
     /// takes those it looked at from it.
     std::size_t reclaim(std::size_t& budget) noexcept {
-        std::size_t removed = timed() ? reclaim_expired(budget) : 0;
-        if constexpr (judged) {
-            verdicts_.sweep(index_, budget, [&](std::uint32_t slot) {
-                if (!condemned(slot)) return;
-                remove_over(slot);
-                ++removed;
-            });
-        }
-        return removed;
+        const std::size_t before = entries_;
+        lifetimes_.for_each_over(index_, budget,
+                                 [this](std::uint32_t slot, removal_cause cause) { remove(slot, cause); });
+        return before - entries_;
     }
     /// The same within the budget that every mutating call has.
     void reclaim() noexcept {
         std::size_t budget = bounds_.reclaim_budget;
         reclaim(budget);
-    }
-
-    [[nodiscard]] std::optional<time_point> next_deadline() const noexcept { return deadlines_.next(); }
-    /// Returns: how long the entry has, from the time that `now()` answers. Expects: it is not over then.
-    template <class Now>
-    [[nodiscard]] duration remaining(std::uint32_t slot, Now now) const noexcept {
-        return timed() ? deadlines_.left(slot, now()) : forever;
     }
 
     // ---- look up
@@ -198,7 +156,7 @@ public:
     /// A hit: it is counted, and the order of eviction learns of it.
     void use(found at) noexcept {
         use(slab_.pages(), at);
-        if (deadlines_.idles()) deadlines_.touch(at.slot);
+        if (lifetimes_.idles()) lifetimes_.touch(at.slot);
     }
     template <class Slots>
     PLATEAU_ALWAYS_INLINE void use(Slots slots, found at) noexcept {
@@ -246,14 +204,6 @@ public:
         });
         return same != nil ? same : other;
     }
-    /// As `remaining`, for an entry that is used until then. Expects: it is not over at `now`.
-    [[nodiscard]] duration remaining_in_use(std::uint32_t slot, time_point now) const noexcept {
-        return timed() ? deadlines_.left_in_use(slot, now) : forever;
-    }
-    /// Until the entry has idled for too long. Expects: as above.
-    [[nodiscard]] duration idle_remaining(std::uint32_t slot, time_point now) const noexcept {
-        return deadlines_.idles() && timed() ? deadlines_.left(slot, now) : forever;
-    }
     /// What one entry may weigh, overhead included.
     [[nodiscard]] std::size_t heaviest() const noexcept { return heaviest_; }
     /// Whether there is room for one more entry, without another having to go.
@@ -270,7 +220,7 @@ public:
     // ---- change
 
     /// `key` and `value` know how to make their object in its place (`construct_at`); `key.view()` is its look-up.
-    /// `held` is what the weigher answered. Expects: observe() was called if asks_time(time_to_live).
+    /// `held` is what the weigher answered. Expects: the time was observed if asks_time(time_to_live).
     /// Throws: what moving a key or a value and allocating throws; then nothing has changed.
     template <class Key, class Value>
     [[nodiscard]] put_result put(std::uint32_t hash, Key& key, Value& value, std::size_t held, duration time_to_live,
@@ -278,7 +228,7 @@ public:
         const std::size_t leaving = leaving_;  // by other calls; what this one removes stands beside the bound
         reclaim();
         std::uint32_t old = find(hash, key.view()).slot;
-        if (old != nil && over(old)) {
+        if (old != nil && lifetimes_.over(old)) {
             remove_over(old);
             old = nil;
         }
@@ -294,7 +244,7 @@ public:
             return refuse(cache_reason::over_budget);
 
         // What may fail comes first, and leaves nothing behind but memory for later.
-        if (deadlines_.ends(time_to_live)) deadlines_.require();
+        if (lifetimes_.ends(time_to_live)) lifetimes_.require();
         const std::size_t entries = entries_ + (old == nil && entries_ < slot_limit_);
         index_.reserve(entries, slot_limit_, [this](std::uint32_t slot) { return hash_of(slot); });
         order_.reserve(index_.room());
@@ -324,7 +274,7 @@ public:
         bytes_ += charge;
         if (weighs()) slab_.weight(slot) = static_cast<std::uint32_t>(charge);
         if constexpr (has_pins) slab_.pins(slot) = resident;
-        if (timed()) deadlines_.add(slot, time_to_live);
+        if (lifetimes_.timed()) lifetimes_.add(slot, time_to_live);
         keep_real_room(leaving);
         return put_result::kept(replaced);
     }
@@ -584,13 +534,13 @@ public:
                             "cache I2: the index finds each entry of the order");
             PLATEAU_EXPECTS(++entries <= entries_, "cache I2: the order holds each entry once");
             bytes += charge_of(slot);
-            with_deadline += deadlines_.has_one(slot);
+            with_deadline += lifetimes_.has_one(slot);
         }
         PLATEAU_EXPECTS(entries == entries_, "cache I2: the order holds each entry");
         PLATEAU_EXPECTS(entries_ <= slot_limit_, "cache I1: no more entries than the bound");
         PLATEAU_EXPECTS(bytes == bytes_, "cache I3: the charged bytes are the sum of the weights");
         PLATEAU_EXPECTS(bytes_ <= bounds_.max_bytes, "cache I1: no more bytes than the bound");
-        PLATEAU_EXPECTS(deadlines_.size() == with_deadline, "cache I4: who has a deadline is in the wheel");
+        PLATEAU_EXPECTS(lifetimes_.size() == with_deadline, "cache I4: who has a deadline is in the wheel");
         // Slots come back some at a time while a call sees entries out, and with pins whenever one ends.
         PLATEAU_EXPECTS(has_pins || leaving_ != 0 || entries_ <= 1 || !lacks_real_room(),
                         "cache I5: idle slab and charged bytes stay bounded");
@@ -648,9 +598,9 @@ private:
                                                                std::uint32_t& over) {
         const found at = find_among(slots, hash, key);
         if (at) {
-            if (is_live(slots, at, now)) [[likely]] {
+            if (!lifetimes_.over_among(slots, at.slot, now)) [[likely]] {
                 if constexpr (Slots::may_move_deadlines) {
-                    if (deadlines_.idles()) [[unlikely]]
+                    if (lifetimes_.idles()) [[unlikely]]
                         return copy_use_and_touch(slots, at);
                 }
                 return copy_and_use(slots, at);
@@ -659,16 +609,6 @@ private:
         }
         count_miss();
         return std::nullopt;
-    }
-    /// Expects: timed(), or there is a judge.
-    template <class Slots, class Now>
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE bool is_live(Slots slots, found at, Now now) {
-        if constexpr (judged) {
-            return !over_now(at.slot, now);
-        } else {
-            observe(now());
-            return !deadlines_.is_over(slots.deadline(at.slot));
-        }
     }
     /// A copy that may throw is made before anything changes.
     template <class Slots>
@@ -688,7 +628,7 @@ private:
     template <class Slots>
     PLATEAU_COLD answer_of<V> copy_use_and_touch(Slots slots, found at) {
         answer_of<V> answer = copy_and_use(slots, at);
-        deadlines_.touch(at.slot);
+        lifetimes_.touch(at.slot);
         return answer;
     }
 
@@ -783,7 +723,7 @@ private:
 
     /// Out of the wheel and the sums; index and order are the caller's.
     void forget(std::uint32_t slot) noexcept {
-        deadlines_.remove(slot);
+        lifetimes_.remove(slot);
         --entries_;
         bytes_ -= charge_of(slot);
     }
@@ -801,26 +741,8 @@ private:
         else if (!pinned(slot)) slab_.give_back(slot);
     }
 
-    // ---- the end of an entry
-
-    [[nodiscard]] bool expired(std::uint32_t slot) const noexcept { return timed() && deadlines_.over(slot); }
-    [[nodiscard]] bool condemned([[maybe_unused]] std::uint32_t slot) const noexcept {
-        if constexpr (judged) return verdicts_.over(slab_.node(slot).note);
-        else return false;
-    }
-    std::size_t reclaim_expired(std::size_t& budget) noexcept {
-        std::size_t removed = 0;
-        for (deadlines_.turn(); budget != 0 && deadlines_.has_due(); --budget) {
-            const std::uint32_t slot = deadlines_.take_due();
-            if (slot == nil) continue;
-            remove(slot, removal_cause::expired);
-            ++removed;
-        }
-        return removed;
-    }
-
     [[nodiscard]] std::size_t bytes_a_slot() const noexcept {
-        return slab_type::slot_bytes + (deadlines_.idles() ? sizeof(std::uint32_t) : 0);
+        return slab_type::slot_bytes + (lifetimes_.idles() ? sizeof(std::uint32_t) : 0);
     }
     /// Few large entries may fill the budget while the index grows for many small ones: then the one that it had before
     /// its last step stands beside the new. What the order of eviction keeps grows after it, and is smaller.
@@ -859,8 +781,7 @@ private:
     unsigned until_collection_ = 0;
     bool closed_ = false;
     limits bounds_;
-    deadlines_type deadlines_;
-    PLATEAU_NO_UNIQUE_ADDRESS verdicts_type verdicts_;
+    lifetimes_type lifetimes_;
     PLATEAU_NO_UNIQUE_ADDRESS typename shape::match_type keys_;
 };
 

@@ -148,7 +148,9 @@ public:
     template <class Q>
     [[nodiscard]] std::optional<duration> remaining(const Q& query) const {
         std::optional<duration> answer;
-        find_quietly(query, [&](const core_type& core, found at, auto now) { answer = core.remaining(at.slot, now); });
+        find_quietly(query, [&](const core_type& core, found at, auto now) {
+            answer = core.lifetimes().remaining(at.slot, now);
+        });
         return answer;
     }
     template <class F>
@@ -158,9 +160,9 @@ public:
         const visitor inside(*this);
         for_each_shard([&](shard_type& shard) {
             typename shard_type::template quiet_session<true> in(shard);
-            const given_time moment{in->timed() ? now() : time_point{}};
+            const given_time moment{in->lifetimes().timed() ? now() : time_point{}};
             in->for_each(from, [&](std::uint32_t slot) {
-                if (in->over_at(slot, moment)) return;
+                if (in->lifetimes().over_at(slot, moment)) return;
                 const auto& entry = in->at(slot);
                 f(std::as_const(entry.key), std::as_const(entry.value));
             });
@@ -245,7 +247,7 @@ public:
                     if (time_to_live > duration::zero()) lacks = provide(*in, held, brought);
                 }
                 if (lacks.bytes == 0 || tries == max_collections) {
-                    if (in->asks_time(time_to_live)) in->observe(now());
+                    if (in->lifetimes().asks_time(time_to_live)) in->lifetimes().observe(now());
                     const put_result done = in->put(low_half(hash), key, value, held, time_to_live, note);
                     shard.settle();
                     return done;
@@ -271,7 +273,7 @@ public:
         const std::uint32_t slot = in->find(low_half(hash), key.view()).slot;
         bool erased = false;
         if (slot != nil) {
-            if (in->over(slot)) in->remove_over(slot);
+            if (in->lifetimes().over(slot)) in->remove_over(slot);
             else erased = chosen(std::as_const(in->at(slot).note));
             if (erased) in->remove(slot, removal_cause::erased);
         }
@@ -298,7 +300,7 @@ public:
             session in(shard);
             observe(*in);
             in->for_each([&](std::uint32_t slot) {
-                if (erased == budget || in->over(slot)) return;
+                if (erased == budget || in->lifetimes().over(slot)) return;
                 const auto& entry = in->at(slot);
                 if (!chosen(std::as_const(entry.key), std::as_const(entry.value))) return;
                 in->remove(slot, removal_cause::erased);
@@ -419,7 +421,7 @@ public:
     [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
         std::optional<time_point> earliest;
         for_each_shard([&](shard_type& shard) {
-            const auto next = session(shard)->next_deadline();
+            const auto next = session(shard)->lifetimes().next();
             if (next && (!earliest || *next < *earliest)) earliest = next;
         });
         return earliest;
@@ -765,10 +767,11 @@ private:
         for (; list.next != list.count && !batch.full(); ++list.next) {
             const auto& mark = list.marks[list.next];
             const std::uint32_t slot = in->find_again(mark.hash, mark.slot);
-            if (slot == nil || in->over_at(slot, given_time{moment})) continue;
+            if (slot == nil || in->lifetimes().over_at(slot, given_time{moment})) continue;
             const auto& entry = in->at(slot);
-            const duration left = fresh_left(entry, in->remaining_in_use(slot, moment), moment);
-            if (left > duration::zero()) batch.add(entry.key, entry.value, left, in->idle_remaining(slot, moment));
+            const duration left = fresh_left(entry, in->lifetimes().remaining_in_use(slot, moment), moment);
+            if (left > duration::zero())
+                batch.add(entry.key, entry.value, left, in->lifetimes().idle_remaining(slot, moment));
         }
     }
 
@@ -800,9 +803,9 @@ private:
             }
             session in(shard);
             if (in->weighs() && !weighed) continue;
-            if (in->asks_time(time_to_live)) in->observe(now());
+            if (in->lifetimes().asks_time(time_to_live)) in->lifetimes().observe(now());
             const found old = in->find(low_half(hash), key.view());
-            if (old && !in->over(old.slot)) return false;
+            if (old && !in->lifetimes().over(old.slot)) return false;
             if constexpr (pooled) {
                 if (const std::size_t lacks = in->shortage(held); lacks != 0)
                     in->add_bytes(bytes_.take(lacks, saturating_add(lacks, shard_type::ahead(*in))));
@@ -838,7 +841,7 @@ private:
     };
 
     void observe(core_type& core) const noexcept {
-        if (core.timed()) core.observe(now());
+        if (core.lifetimes().timed()) core.lifetimes().observe(now());
     }
 
     /// Returns: a live entry, or none after counting the miss. An expired one is removed.
@@ -850,7 +853,7 @@ private:
             core.count_miss();
             return {};
         }
-        if (core.over_now(at.slot, moment)) [[unlikely]] {
+        if (core.lifetimes().over_now(at.slot, moment)) [[unlikely]] {
             core.remove_over(at.slot);
             core.count_miss();
             return {};
@@ -894,7 +897,7 @@ private:
         } else {
             {
                 typename shard_type::template quiet_session<get_runs_user_code<Q>> in(shard);
-                if (!in->may_end()) [[likely]]
+                if (!in->lifetimes().may_end()) [[likely]]
                     return in->get(low_half(hash), key.view());
             }
             // The clock is read before the look-up, even if that finds nothing: a call in its midst would cost more.
@@ -955,7 +958,7 @@ private:
         const found at = in->find(low_half(hash), key.view());
         std::optional<time_point> moment;  // the clock is asked once, and only if it matters
         const auto once = [&] { return moment ? *moment : *(moment = now()); };
-        if (!at || in->over_at(at.slot, once)) return false;
+        if (!at || in->lifetimes().over_at(at.slot, once)) return false;
         f(*in, at, once);
         return true;
     }
