@@ -25,6 +25,10 @@ namespace {
 
 template <class K, class V, class Policies>
 using core = detail::cache_core<K, V, Policies>;
+template <class K, class V, class Policies>
+using reach = typename core<K, V, Policies>::reach;
+template <class K, class V, class Policies>
+using ceilings = typename core<K, V, Policies>::ceilings;
 template <class Policies>
 using deadlines = detail::deadlines<typename core<int, int, Policies>::slab_type, Policies>;
 template <class K, class V, class Policies>
@@ -117,7 +121,7 @@ plateau::put_result core<std::string, int, keeps_the_old_key>::put(std::uint32_t
                                                                    std::size_t held, plateau::duration,
                                                                    const plateau::no_note&) {
     const std::size_t charge = held + entry_overhead;
-    if (charge > heaviest_) return refuse(plateau::cache_reason::too_large);
+    if (charge > reach_.heaviest()) return refuse(plateau::cache_reason::too_large);
     if (const std::uint32_t old = find(hash, key.view()).slot; old != detail::nil) {
         node& entry = slab_.node(old);
         value.construct_at(std::addressof(entry.value));
@@ -126,8 +130,8 @@ plateau::put_result core<std::string, int, keeps_the_old_key>::put(std::uint32_t
         make_room(0, 0, detail::nil);
         return plateau::put_result::kept(true);
     }
-    index_.reserve(entries_ + 1, slot_limit_, [this](std::uint32_t slot) { return hash_of(slot); });
-    const std::uint32_t slot = slab_.take(slot_limit_ + keeps_the_old_key::outbox_slots);
+    index_.reserve(entries_ + 1, reach_.slots(), [this](std::uint32_t slot) { return hash_of(slot); });
+    const std::uint32_t slot = slab_.take(reach_.slots() + keeps_the_old_key::outbox_slots);
     node& made = slab_.node(slot);
     key.construct_at(std::addressof(made.key));
     value.construct_at(std::addressof(made.value));
@@ -144,8 +148,8 @@ plateau::put_result core<std::string, int, keeps_the_old_key>::put(std::uint32_t
 
 /// The index that was outgrown, and stands beside the new one while that is filled, is not in the sum.
 template <>
-std::size_t core<std::uint64_t, std::uint64_t, forgets_the_outgrown_index>::ceiling_by_entries() const noexcept {
-    return larger(slab_type::bytes_for(slot_limit_ + counted_policies::outbox_slots, bytes_a_slot()), slab_.bytes());
+std::size_t ceilings<std::uint64_t, std::uint64_t, forgets_the_outgrown_index>::outgrown_index() const noexcept {
+    return 0;
 }
 
 /// A shard has got nothing for its pins yet, and 0 is read as the option is.
@@ -158,10 +162,10 @@ std::size_t core<int, int, detail::lru_policies<zero_pins_as_bytes>>::pin_shorta
 
 /// A weight is kept in 32 bits, whatever it is.
 template <>
-void core<int, std::size_t, any_weight>::set_bounds() noexcept {
-    heaviest_ = smaller(bounds_.all_bytes, bounds_.max_entry_bytes);
-    slot_limit_ = smaller(bounds_.max_entries, max_slots);
-    set_share(bounds_.max_bytes);
+void reach<int, std::size_t, any_weight>::set(const detail::core_bounds& bounds, std::size_t slot) noexcept {
+    heaviest_ = smaller(bounds.all_bytes, bounds.max_entry_bytes);
+    slots_ = smaller(bounds.max_entries, core<int, std::size_t, any_weight>::max_slots);
+    real_limit_ = real_bytes(bounds.max_bytes, slot);
 }
 
 /// An entry is over when its deadline has passed, not when it has come.

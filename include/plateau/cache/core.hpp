@@ -3,6 +3,8 @@
 
 #include <plateau/cache/answer.hpp>
 #include <plateau/cache/arguments.hpp>
+#include <plateau/cache/bounds.hpp>
+#include <plateau/cache/ceiling.hpp>
 #include <plateau/cache/chunk_index.hpp>
 #include <plateau/cache/counters.hpp>
 #include <plateau/cache/deadlines.hpp>
@@ -56,25 +58,15 @@ public:
     using note_type = typename shape::note_type;
     using slab_type = typename shape::slab_type;
     using lifetimes_type = detail::lifetimes<slab_type, Policies>;
+    using reach = bounds_reach<shape>;
+    using ceilings = structure_ceiling<shape>;
 
     static constexpr std::size_t entry_overhead = shape::entry_overhead;
     static constexpr std::size_t max_slots = shape::max_slots;
 
-    /// Where shards share a budget of bytes, `max_bytes` and `max_pinned_bytes` are what this one may use of it now
-    /// (`add_bytes`, `give_bytes`), and `all_bytes` is the whole.
-    struct limits {
-        std::size_t max_entries;
-        std::size_t max_bytes;
-        std::size_t all_bytes;
-        std::size_t fair_bytes;  ///< of all_bytes: for how many entries this shard is laid out
-        std::size_t max_entry_bytes;
-        std::size_t max_pinned_bytes;
-        unsigned reclaim_budget;
-    };
-
     /// What it is made from.
     struct origins {
-        limits bounds;
+        core_bounds bounds;
         aging how;
         const typename Policies::hash& hash;
         const typename Policies::equal& equal;
@@ -86,7 +78,7 @@ public:
     explicit cache_core(const origins& from)
         : order_(from.allocator),
           index_(from.allocator),
-          slab_(from.allocator, first_page(from.bounds)),
+          slab_(from.allocator, reach::first_page(from.bounds, Policies::max_first_page_bytes)),
           bounds_(from.bounds),
           lifetimes_(slab_, from.how, from.start, from.allocator, from.judge),
           keys_(from.hash, from.equal) {
@@ -205,11 +197,11 @@ public:
         return same != nil ? same : other;
     }
     /// What one entry may weigh, overhead included.
-    [[nodiscard]] std::size_t heaviest() const noexcept { return heaviest_; }
+    [[nodiscard]] std::size_t heaviest() const noexcept { return reach_.heaviest(); }
     /// Whether there is room for one more entry, without another having to go.
     [[nodiscard]] bool has_room(std::size_t held) const noexcept {
         const std::size_t charge = saturating_add(weighs() ? held : 0, entry_overhead);
-        return entries_ < slot_limit_ &&
+        return entries_ < reach_.slots() &&
                (bounds_.max_bytes == unlimited || saturating_add(bytes_ + leaving_, charge) <= bounds_.max_bytes);
     }
     /// Effects: the entry that was just put goes first.
@@ -239,16 +231,16 @@ public:
         // What a weigher said ahead of the first byte bound does not count: it is not kept, to be taken off again.
         const std::size_t charge = saturating_add(weighs() ? held : 0, entry_overhead);
         if (closed_ || bounds_.max_entries == 0 || bounds_.all_bytes == 0) return refuse(cache_reason::over_budget);
-        if (charge > heaviest_) return refuse(cache_reason::too_large);
+        if (charge > reach_.heaviest()) return refuse(cache_reason::too_large);
         if (bounds_.max_bytes != unlimited && saturating_add(leaving, charge) > bounds_.max_bytes)
             return refuse(cache_reason::over_budget);
 
         // What may fail comes first, and leaves nothing behind but memory for later.
         if (lifetimes_.ends(time_to_live)) lifetimes_.require();
-        const std::size_t entries = entries_ + (old == nil && entries_ < slot_limit_);
-        index_.reserve(entries, slot_limit_, [this](std::uint32_t slot) { return hash_of(slot); });
+        const std::size_t entries = entries_ + (old == nil && entries_ < reach_.slots());
+        index_.reserve(entries, reach_.slots(), [this](std::uint32_t slot) { return hash_of(slot); });
         order_.reserve(index_.room());
-        slot_guard fresh{*this, slab_.take(saturating_add(slot_limit_ + zombies_, shape::outbox_slots))};
+        slot_guard fresh{*this, slab_.take(saturating_add(reach_.slots() + zombies_, shape::outbox_slots))};
         if (fresh.slot == nil) return refuse(cache_reason::over_budget);
         node& made = slab_.node(fresh.slot);
         construct_both(std::addressof(made.key), key, std::addressof(made.value), value);
@@ -309,7 +301,7 @@ public:
     /// Effects: gives the memory of an empty cache back.
     void release_if_empty() noexcept {
         if (entries_ != 0 || slab_.used() != 0) return;
-        slab_.release(first_page(bounds_));
+        slab_.release(reach::first_page(bounds_, Policies::max_first_page_bytes));
         index_.release();
         order_.release();
         set_bounds();
@@ -333,7 +325,7 @@ public:
     /// Bytes that a put with this answer of the weigher lacks, unless it removes others. 0 if it will be refused.
     [[nodiscard]] std::size_t shortage(std::size_t held) const noexcept {
         const std::size_t charge = saturating_add(held, entry_overhead);
-        if (bounds_.max_bytes == unlimited || closed_ || charge > heaviest_) return 0;
+        if (bounds_.max_bytes == unlimited || closed_ || charge > reach_.heaviest()) return 0;
         const std::size_t wanted = saturating_add(used_bytes(), charge);
         return wanted > bounds_.max_bytes ? wanted - bounds_.max_bytes : 0;
     }
@@ -350,13 +342,13 @@ public:
     }
     /// Effects: makes room for giving, so far as entries are in the way, down to a share of `least`.
     void make_givable(std::size_t wanted, std::size_t least) noexcept {
-        const std::size_t target = share_without(wanted, least);
+        const std::size_t target = bounds_.share_without(wanted, least);
         while (entries_ != 0 && bytes_ > target) evict(nil);
     }
     /// Effects: gives up to `wanted` bytes that are not used, and keeps `least`. Returns: how many.
     [[nodiscard]] std::size_t give_bytes(std::size_t wanted, std::size_t least) noexcept {
         const std::size_t given =
-            bounds_.max_bytes - larger(share_without(wanted, least), smaller(used_bytes(), bounds_.max_bytes));
+            bounds_.max_bytes - larger(bounds_.share_without(wanted, least), smaller(used_bytes(), bounds_.max_bytes));
         if (given == 0) return 0;
         set_share(bounds_.max_bytes - given);
         keep_real_room();
@@ -402,7 +394,7 @@ public:
             for_each([&](std::uint32_t slot) {
                 const node& entry = slab_.node(slot);
                 const std::size_t charge = saturating_add<std::size_t>(weigh(entry.key, entry.value), entry_overhead);
-                slab_.weight(slot) = static_cast<std::uint32_t>(smaller(charge, max_weight));
+                slab_.weight(slot) = static_cast<std::uint32_t>(smaller(charge, reach::max_weight));
                 bytes += slab_.weight(slot);
                 if (pinned(slot)) pinned_bytes += slab_.weight(slot);
             });
@@ -469,7 +461,7 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return entries_; }
     [[nodiscard]] std::size_t pinned_bytes() const noexcept { return pinned_bytes_; }
-    [[nodiscard]] const limits& bounds() const noexcept { return bounds_; }
+    [[nodiscard]] const core_bounds& bounds() const noexcept { return bounds_; }
     [[nodiscard]] bool idle() const noexcept { return slab_.used() == 0; }
 
     [[nodiscard]] cache_stats stats() const noexcept {
@@ -482,45 +474,21 @@ public:
         return now;
     }
 
-    /// What the shards of a cache add up to its ceiling.
-    struct ceiling {
-        std::size_t structure;  ///< tables, index and order; without a byte bound, entries too
-        std::size_t overhang;   ///< beyond the byte bound: what was left behind when it was lowered
-        std::size_t scattered;  ///< pages that pinned entries may hold back, each alone in one
-        std::size_t pinned;     ///< bytes charged for what is pinned now
-        std::size_t slot;       ///< bytes of one slot
-    };
-    /// Beside the bounded bytes and their `slack_bytes`: a bound that was lowered leaves memory behind until the cache
-    /// is cleared, and that counts too.
-    [[nodiscard]] ceiling memory_ceiling() const noexcept {
-        ceiling parts{};
-        std::size_t sum = sizeof(cache_core) + sizeof(timer_wheel);
-        sum = saturating_add(sum, larger(index_type::bytes_for(slot_limit_), index_.bytes()));
-        sum = saturating_add(sum, larger(order_type::bytes_for(slot_limit_), order_.bytes()));
+    [[nodiscard]] core_ceiling memory_ceiling() const noexcept {
+        const ceilings most{slab_, index_, order_, reach_.slots(), bytes_a_slot()};
+        core_ceiling parts{};
         if (bounds_.all_bytes != unlimited) {
             const std::size_t held = saturating_add(slab_.idle_bytes(), used_bytes());
-            const std::size_t allowed = real_bytes(bounds_.max_bytes);
-            parts.overhang = held > allowed ? held - allowed : 0;
-            sum = saturating_add(sum, tables_ceiling());
+            parts.overhang = saturating_sub(held, reach::real_bytes(bounds_.max_bytes, bytes_a_slot()));
+            parts.structure = most.beside_charged_slots();
         } else {
-            sum = saturating_add(sum, ceiling_by_entries());
+            parts.structure = most.with_slots(bounds_.max_entry_bytes);
         }
-        parts.structure = sum;
+        parts.structure = saturating_add(parts.structure, sizeof(cache_core));
+        parts.scattered = most.scattered_pages();
         parts.pinned = pinned_bytes_;
         parts.slot = bytes_a_slot();
-        if constexpr (has_pins) parts.scattered = slot_limit_ / slab_type::page_slots + 1;
         return parts;
-    }
-    /// What the slabs of `shards` may come to beside that many charged bytes, where a slot takes `slot`.
-    [[nodiscard]] static constexpr std::size_t slack_bytes(std::size_t bytes, std::size_t shards,
-                                                           std::size_t slot) noexcept {
-        return saturating_add(bytes / 8, saturating_mul(shards, idle_slots * slot));
-    }
-    /// What pins may come to: what is pinned, and a page for each that was left behind by all other entries.
-    [[nodiscard]] static constexpr std::size_t pinned_ceiling(std::size_t bytes, std::size_t scattered,
-                                                              std::size_t slot) noexcept {
-        const std::size_t pages = smaller(bytes / entry_overhead, scattered);
-        return saturating_add(bytes, saturating_mul(pages, slab_type::page_slots * slot));
     }
 
     /// I1 to I5, by looking at every entry. A violation where one does not hold. For tests.
@@ -537,7 +505,7 @@ public:
             with_deadline += lifetimes_.has_one(slot);
         }
         PLATEAU_EXPECTS(entries == entries_, "cache I2: the order holds each entry");
-        PLATEAU_EXPECTS(entries_ <= slot_limit_, "cache I1: no more entries than the bound");
+        PLATEAU_EXPECTS(entries_ <= reach_.slots(), "cache I1: no more entries than the bound");
         PLATEAU_EXPECTS(bytes == bytes_, "cache I3: the charged bytes are the sum of the weights");
         PLATEAU_EXPECTS(bytes_ <= bounds_.max_bytes, "cache I1: no more bytes than the bound");
         PLATEAU_EXPECTS(lifetimes_.size() == with_deadline, "cache I4: who has a deadline is in the wheel");
@@ -550,7 +518,6 @@ public:
 
 private:
     static constexpr std::uint32_t resident = 0x8000'0000U;
-    static constexpr std::size_t max_weight = 0xffff'ffffU;
     static constexpr unsigned puts_between_collections = 32;
 
     struct slot_guard {
@@ -634,43 +601,8 @@ private:
 
     // ---- bounds
 
-    /// Without a byte bound the slab never shrinks: then it is one page, unless that would be very large. The system
-    /// gives such a page memory as its slots are first used.
-    [[nodiscard]] static std::size_t first_page(const limits& bounds) noexcept {
-        if (bounds.max_bytes != unlimited) return 0;
-        const std::size_t slots = saturating_add(bounds.max_entries, shape::outbox_slots);
-        return slots <= Policies::max_first_page_bytes / slab_type::slot_bytes ? slots : 0;
-    }
-
-    static constexpr std::size_t idle_slots = 2 * slab_type::page_slots + shape::outbox_slots;
-
-    void set_bounds() noexcept {
-        heaviest_ = smaller(smaller(bounds_.all_bytes, bounds_.max_entry_bytes), max_weight);
-        slot_limit_ = smaller(bounds_.max_entries, max_slots);
-        if (bounds_.all_bytes != unlimited) {
-            // A shard may hold more than its part, but the tables of all are not laid out for all of it.
-            const std::size_t most =
-                smaller(saturating_add(bounds_.fair_bytes, bounds_.fair_bytes / 4), bounds_.all_bytes);
-            slot_limit_ = smaller(slot_limit_, larger(most / entry_overhead,
-                                                      smaller(bounds_.all_bytes / entry_overhead, std::size_t{1})));
-        }
-        real_limit_ = real_bytes(bounds_.max_bytes);
-    }
-    /// What must stay beside the share, because it cannot be given back yet, stays allowed.
-    void set_share(std::size_t bytes) noexcept {
-        const std::size_t allowed = real_bytes(bounds_.max_bytes);
-        const std::size_t overhang = real_limit_ != unlimited && real_limit_ > allowed ? real_limit_ - allowed : 0;
-        bounds_.max_bytes = bytes;
-        real_limit_ = saturating_add(real_bytes(bytes), overhang);
-    }
-    /// I5: what may be held for that many charged bytes.
-    [[nodiscard]] std::size_t real_bytes(std::size_t bytes) const noexcept {
-        return bytes == unlimited ? unlimited : saturating_add(bytes, slack_bytes(bytes, 1, bytes_a_slot()));
-    }
-    [[nodiscard]] std::size_t share_without(std::size_t wanted, std::size_t least) const noexcept {
-        const std::size_t left = bounds_.max_bytes > wanted ? bounds_.max_bytes - wanted : 0;
-        return larger(left, smaller(least, bounds_.max_bytes));
-    }
+    void set_bounds() noexcept { reach_.set(bounds_, bytes_a_slot()); }
+    void set_share(std::size_t bytes) noexcept { reach_.set_share(bounds_, bytes, bytes_a_slot()); }
     std::size_t apply_bounds() noexcept {
         const std::size_t before = entries_;
         set_bounds();
@@ -680,13 +612,13 @@ private:
         // One large page, or tables, too large for the new bound: only an empty slab gives them back.
         while (entries_ != 0) remove(order_.coldest(), removal_cause::size);
         if (slab_.used() == 0) release_if_empty();
-        else real_limit_ = saturating_add(real_bytes(bounds_.max_bytes), slab_.bytes());  // until then
+        else reach_.allow_beside(bounds_, slab_.bytes(), bytes_a_slot());  // until then
         return before;
     }
 
     /// Of the one that is about to come, which may stand in the order already but is not counted, nothing is asked.
     void make_room(std::size_t entries, std::size_t charge, std::uint32_t coming) noexcept {
-        while (entries_ != 0 && (entries_ + entries > slot_limit_ ||
+        while (entries_ != 0 && (entries_ + entries > reach_.slots() ||
                                  (bounds_.max_bytes != unlimited && bytes_ + charge > bounds_.max_bytes)))
             evict(coming);
     }
@@ -697,8 +629,8 @@ private:
 
     /// I5
     [[nodiscard]] bool lacks_real_room(std::size_t leaving = 0) const noexcept {
-        return real_limit_ != unlimited &&
-               saturating_add(saturating_add(slab_.idle_bytes(), bytes_), leaving) > real_limit_;
+        return reach_.real_limit() != unlimited &&
+               saturating_add(saturating_add(slab_.idle_bytes(), bytes_), leaving) > reach_.real_limit();
     }
     /// Returns: false when there is nothing to give but the newest entry.
     PLATEAU_COLD bool give_real_room() noexcept {
@@ -744,24 +676,6 @@ private:
     [[nodiscard]] std::size_t bytes_a_slot() const noexcept {
         return slab_type::slot_bytes + (lifetimes_.idles() ? sizeof(std::uint32_t) : 0);
     }
-    /// Few large entries may fill the budget while the index grows for many small ones: then the one that it had before
-    /// its last step stands beside the new. What the order of eviction keeps grows after it, and is smaller.
-    [[nodiscard]] std::size_t tables_ceiling() const noexcept {
-        const std::size_t slots = saturating_add(slot_limit_, shape::outbox_slots);
-        const std::size_t tables = larger(slab_type::table_bytes_for(slots), slab_.table_bytes());
-        return saturating_add(tables, index_type::bytes_for(slot_limit_ / 2 + 1));
-    }
-    /// Without a byte bound: only what bounds the bytes of one entry bounds those of all.
-    [[nodiscard]] std::size_t ceiling_by_entries() const noexcept {
-        const std::size_t most = slab_type::bytes_for(slot_limit_ + shape::outbox_slots, bytes_a_slot());
-        const std::size_t slots = larger(most, slab_.bytes_with(bytes_a_slot()));
-        const std::size_t outgrown = index_type::bytes_for(slot_limit_ / 2 + 1);
-        const std::size_t structure = saturating_add(slots, outgrown);  // a growing index stands beside the old one
-        if constexpr (shape::owns_nothing) return structure;
-        return saturating_add(
-            structure, saturating_mul(saturating_add(slot_limit_, shape::outbox_slots), bounds_.max_entry_bytes));
-    }
-
     // By lines of 64 bytes, for threads that take turns: a hit writes the first, where the shard's lock is, and a put
     // the one where the slab ends and the counters begin besides. What a look-up only reads stands between them.
     look_counters<typename Policies::stats> looks_;
@@ -771,16 +685,14 @@ private:
     std::size_t leaving_ = 0;  // charged for what is on its way out, and not pinned
     std::size_t pinned_bytes_ = 0;
     index_type index_;
-    std::size_t heaviest_ = 0;
-    std::size_t slot_limit_ = 0;
-    std::size_t real_limit_ = unlimited;
+    reach reach_;
     slab_type slab_;
     change_counters<typename Policies::stats> changes_;
     outbox outbox_;
     std::size_t zombies_ = 0;  // left the cache, still pinned
     unsigned until_collection_ = 0;
     bool closed_ = false;
-    limits bounds_;
+    core_bounds bounds_;
     lifetimes_type lifetimes_;
     PLATEAU_NO_UNIQUE_ADDRESS typename shape::match_type keys_;
 };

@@ -442,16 +442,16 @@ public:
         std::size_t slot = 0;
         std::size_t pinned = 0;  // more than the bound where that was lowered
         for_each_shard([&](shard_type& shard) {
-            const typename core_type::ceiling part = session(shard)->memory_ceiling();
+            const core_ceiling part = session(shard)->memory_ceiling();
             sum = saturating_add(sum, saturating_add(part.structure, part.overhang));
             scattered += part.scattered;
             slot = part.slot;
             pinned += part.pinned;
         });
         if (const std::size_t bytes = bytes_.limit(); bytes != unlimited)
-            sum = saturating_add(sum, saturating_add(bytes, core_type::slack_bytes(bytes, shard_count_, slot)));
+            sum = saturating_add(sum, saturating_add(bytes, core_type::reach::slack_bytes(bytes, shard_count_, slot)));
         if constexpr (has_pins)
-            sum = saturating_add(sum, core_type::pinned_ceiling(larger(pinned_.limit(), pinned), scattered, slot));
+            sum = saturating_add(sum, core_type::ceilings::pinned(larger(pinned_.limit(), pinned), scattered, slot));
         return sum;
     }
     void check_invariants() const noexcept {
@@ -688,7 +688,7 @@ private:
         building_guard whole{this};
         aging how{options_.time_to_idle, options_.ttl_jitter, options_.ttl_jitter == 0 ? 0 : draw_seed().first};
         while (shard_count_ < wanted) {
-            const typename core_type::limits bounds{
+            const core_bounds bounds{
                 .max_entries = share(options_.max_entries, wanted, shard_count_),
                 .max_bytes = at_first(bytes_.limit()),
                 .all_bytes = bytes_.limit(),
