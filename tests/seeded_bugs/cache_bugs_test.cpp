@@ -81,7 +81,7 @@ struct index_leaves_counts : counts_equalities {
 /// An entry that is on its way out while others have it pinned is not held for the one who will tell of it.
 template <>
 void core<int, releasing, told_without_a_hold>::retire(std::uint32_t slot, plateau::removal_cause cause) noexcept {
-    slab_.pins(slot) &= ~resident;
+    slab_.pins(slot).leave();
     if (pinned(slot)) ++zombies_;
     else leaving_ += charge_of(slot);
     outbox_.push(slab_, slot, cause);

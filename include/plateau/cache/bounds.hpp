@@ -10,6 +10,11 @@
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
 
+/// How far `bytes` are above `limit`.
+[[nodiscard]] constexpr std::size_t excess(std::size_t bytes, std::size_t limit) noexcept {
+    return bytes > limit ? bytes - limit : 0;
+}
+
 /// The bounds of a core, as they were set. Where shards share a budget of bytes, `max_bytes` and `max_pinned_bytes` are
 /// what this one may use of it now, and `all_bytes` is the whole.
 struct core_bounds {
@@ -21,9 +26,21 @@ struct core_bounds {
     std::size_t max_pinned_bytes;
     unsigned reclaim_budget;
 
+    /// Whether what an entry weighs has to be kept with it.
+    [[nodiscard]] bool need_weights() const noexcept {
+        return max_bytes != unlimited || max_entry_bytes != unlimited || max_pinned_bytes != unlimited;
+    }
     /// What would be left of `max_bytes` after it gave up to `wanted`, and kept `least`.
     [[nodiscard]] std::size_t share_without(std::size_t wanted, std::size_t least) const noexcept {
-        return larger(saturating_sub(max_bytes, wanted), smaller(least, max_bytes));
+        return larger(excess(max_bytes, wanted), smaller(least, max_bytes));
+    }
+    /// The same of what it can give when `used` bytes are in use.
+    [[nodiscard]] std::size_t givable(std::size_t wanted, std::size_t least, std::size_t used) const noexcept {
+        return excess(max_bytes, larger(share_without(wanted, least), used));
+    }
+    /// Bytes for pins that are not among the `used`. None of a bound that is no share.
+    [[nodiscard]] std::size_t spare_pinned(std::size_t used) const noexcept {
+        return max_pinned_bytes == unlimited ? 0 : excess(max_pinned_bytes, used);
     }
 };
 
@@ -50,7 +67,7 @@ public:
     /// allowed.
     void set_share(core_bounds& bounds, std::size_t bytes, std::size_t slot) noexcept {
         const std::size_t allowed = real_bytes(bounds.max_bytes, slot);
-        const std::size_t overhang = real_limit_ != unlimited ? saturating_sub(real_limit_, allowed) : 0;
+        const std::size_t overhang = real_limit_ != unlimited ? excess(real_limit_, allowed) : 0;
         bounds.max_bytes = bytes;
         real_limit_ = saturating_add(real_bytes(bytes, slot), overhang);
     }

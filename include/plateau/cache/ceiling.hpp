@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <plateau/cache/bounds.hpp>
 #include <plateau/cache/timer_wheel.hpp>
 #include <plateau/config.hpp>
 #include <plateau/detail/checked.hpp>
+#include <plateau/fwd.hpp>
 
 #include <cstddef>
 
@@ -41,6 +43,28 @@ public:
           slots_(saturating_add(entries, Shape::outbox_slots)),
           slot_(slot) {}
 
+    /// Of a core that takes `itself` beside them, and is charged that much for what is here and what is pinned.
+    [[nodiscard]] core_ceiling within(const core_bounds& bounds, std::size_t charged, std::size_t pinned_now,
+                                      std::size_t itself) const noexcept {
+        const bool by_bytes = bounds.all_bytes != unlimited;
+        const std::size_t held = saturating_add(slab_.idle_bytes(), charged);
+        const std::size_t allowed = bounds_reach<Shape>::real_bytes(bounds.max_bytes, slot_);
+        return {
+            .structure = saturating_add(itself, by_bytes ? beside_charged_slots() : with_slots(bounds.max_entry_bytes)),
+            .overhang = by_bytes ? saturating_sub(held, allowed) : 0,
+            .scattered = Shape::has_pins ? entries_ / slab_type::page_slots + 1 : 0,
+            .pinned = pinned_now,
+            .slot = slot_,
+        };
+    }
+    /// What pins may come to: what is pinned, and a page for each that was left behind by all other entries.
+    [[nodiscard]] static constexpr std::size_t pinned(std::size_t bytes, std::size_t scattered,
+                                                      std::size_t slot) noexcept {
+        const std::size_t pages = smaller(bytes / Shape::entry_overhead, scattered);
+        return saturating_add(bytes, saturating_mul(pages, slab_type::page_slots * slot));
+    }
+
+private:
     /// Without the bytes of the slots, which are charged.
     [[nodiscard]] std::size_t beside_charged_slots() const noexcept {
         return saturating_add(tables(), larger(slab_type::table_bytes_for(slots_), slab_.table_bytes()));
@@ -52,18 +76,6 @@ public:
         if constexpr (Shape::owns_nothing) return structure;
         return saturating_add(structure, saturating_mul(slots_, max_entry_bytes));
     }
-    /// Pages that pinned entries may hold back.
-    [[nodiscard]] std::size_t scattered_pages() const noexcept {
-        return Shape::has_pins ? entries_ / slab_type::page_slots + 1 : 0;
-    }
-    /// What pins may come to: what is pinned, and a page for each that was left behind by all other entries.
-    [[nodiscard]] static constexpr std::size_t pinned(std::size_t bytes, std::size_t scattered,
-                                                      std::size_t slot) noexcept {
-        const std::size_t pages = smaller(bytes / Shape::entry_overhead, scattered);
-        return saturating_add(bytes, saturating_mul(pages, slab_type::page_slots * slot));
-    }
-
-private:
     /// Index, order and wheel.
     [[nodiscard]] std::size_t tables() const noexcept {
         std::size_t sum = sizeof(timer_wheel);

@@ -82,9 +82,7 @@ public:
           bounds_(from.bounds),
           lifetimes_(slab_, from.how, from.start, from.allocator, from.judge),
           keys_(from.hash, from.equal) {
-        if (bounds_.max_bytes != unlimited || bounds_.max_entry_bytes != unlimited ||
-            bounds_.max_pinned_bytes != unlimited)
-            slab_.add_weights(0, [] {});
+        if (bounds_.need_weights()) slab_.add_weights(0, [] {});
         set_bounds();
     }
     cache_core(const cache_core&) = delete;
@@ -201,8 +199,7 @@ public:
     /// Whether there is room for one more entry, without another having to go.
     [[nodiscard]] bool has_room(std::size_t held) const noexcept {
         const std::size_t charge = saturating_add(weighs() ? held : 0, entry_overhead);
-        return entries_ < reach_.slots() &&
-               (bounds_.max_bytes == unlimited || saturating_add(bytes_ + leaving_, charge) <= bounds_.max_bytes);
+        return entries_ < reach_.slots() && saturating_add(used_bytes(), charge) <= bounds_.max_bytes;
     }
     /// Effects: the entry that was just put goes first.
     void cool_latest() noexcept {
@@ -265,7 +262,7 @@ public:
         ++entries_;
         bytes_ += charge;
         if (weighs()) slab_.weight(slot) = static_cast<std::uint32_t>(charge);
-        if constexpr (has_pins) slab_.pins(slot) = resident;
+        if constexpr (has_pins) slab_.pins(slot).enter();
         if (lifetimes_.timed()) lifetimes_.add(slot, time_to_live);
         keep_real_room(leaving);
         return put_result::kept(replaced);
@@ -326,13 +323,11 @@ public:
     [[nodiscard]] std::size_t shortage(std::size_t held) const noexcept {
         const std::size_t charge = saturating_add(held, entry_overhead);
         if (bounds_.max_bytes == unlimited || closed_ || charge > reach_.heaviest()) return 0;
-        const std::size_t wanted = saturating_add(used_bytes(), charge);
-        return wanted > bounds_.max_bytes ? wanted - bounds_.max_bytes : 0;
+        return excess(saturating_add(used_bytes(), charge), bounds_.max_bytes);
     }
     /// The same, whatever it removes.
     [[nodiscard]] std::size_t sheer_shortage(std::size_t held) const noexcept {
-        const std::size_t wanted = saturating_add(leaving_, saturating_add(held, entry_overhead));
-        return wanted > bounds_.max_bytes ? wanted - bounds_.max_bytes : 0;
+        return excess(saturating_add(leaving_, saturating_add(held, entry_overhead)), bounds_.max_bytes);
     }
     /// Whether it may ask other shards for bytes: after it did so in vain, not for a while.
     [[nodiscard]] bool may_collect() noexcept { return until_collection_ == 0 || --until_collection_ == 0; }
@@ -347,8 +342,7 @@ public:
     }
     /// Effects: gives up to `wanted` bytes that are not used, and keeps `least`. Returns: how many.
     [[nodiscard]] std::size_t give_bytes(std::size_t wanted, std::size_t least) noexcept {
-        const std::size_t given =
-            bounds_.max_bytes - larger(bounds_.share_without(wanted, least), smaller(used_bytes(), bounds_.max_bytes));
+        const std::size_t given = bounds_.givable(wanted, least, used_bytes());
         if (given == 0) return 0;
         set_share(bounds_.max_bytes - given);
         keep_real_room();
@@ -365,22 +359,16 @@ public:
 
     /// Bytes that pinning this slot lacks.
     [[nodiscard]] std::size_t pin_shortage(std::uint32_t slot) const noexcept {
-        if (slab_.pins(slot) != resident || bounds_.max_pinned_bytes == unlimited) return 0;
-        const std::size_t wanted = saturating_add(pinned_bytes_, charge_of(slot));
-        return wanted > bounds_.max_pinned_bytes ? wanted - bounds_.max_pinned_bytes : 0;
+        if (!slab_.pins(slot).only_resident() || bounds_.max_pinned_bytes == unlimited) return 0;
+        return excess(saturating_add(pinned_bytes_, charge_of(slot)), bounds_.max_pinned_bytes);
     }
-    /// Bytes for pins that no pin uses.
-    [[nodiscard]] std::size_t spare_pinned_bytes() const noexcept {
-        if (bounds_.max_pinned_bytes == unlimited || pinned_bytes_ > bounds_.max_pinned_bytes) return 0;
-        return bounds_.max_pinned_bytes - pinned_bytes_;
-    }
+    [[nodiscard]] std::size_t spare_pinned_bytes() const noexcept { return bounds_.spare_pinned(pinned_bytes_); }
     void add_pinned_bytes(std::size_t bytes) noexcept { bounds_.max_pinned_bytes += bytes; }
     /// Effects: gives what is not used beyond `spare`. Returns: how many bytes.
     [[nodiscard]] std::size_t give_pinned_bytes(std::size_t spare) noexcept {
-        if (bounds_.max_pinned_bytes == unlimited) return 0;
-        const std::size_t kept = saturating_add(pinned_bytes_, spare);
-        if (kept >= bounds_.max_pinned_bytes) return 0;
-        return std::exchange(bounds_.max_pinned_bytes, kept) - kept;
+        const std::size_t given = bounds_.spare_pinned(saturating_add(pinned_bytes_, spare));
+        bounds_.max_pinned_bytes -= given;
+        return given;
     }
 
     /// Effects: from now on weights are kept; `weigh(key, value)` is asked for those of the entries that are here.
@@ -426,33 +414,33 @@ public:
         slab_.give_back(slot);
     }
 
-    // ---- pins: [resident:1 | pins:31] a slot
+    // ---- pins
 
     [[nodiscard]] bool pinned(std::uint32_t slot) const noexcept {
-        if constexpr (has_pins) return (slab_.pins(slot) & ~resident) != 0;
+        if constexpr (has_pins) return slab_.pins(slot).pinned();
         else return false;
     }
     /// Returns: none, or pinned_full.
     [[nodiscard]] cache_reason pin(std::uint32_t slot) noexcept {
-        std::uint32_t& count = slab_.pins(slot);
-        if (count == resident) {
+        pin_count& count = slab_.pins(slot);
+        if (count.only_resident()) {
             if (pin_shortage(slot) != 0) return refuse(cache_reason::pinned_full).reason();
             pinned_bytes_ += charge_of(slot);
-        } else if (count == (resident | ~resident)) {
+        } else if (count.full()) {
             return refuse(cache_reason::pinned_full).reason();
         }
-        ++count;
+        count.pin();
         return cache_reason::none;
     }
     /// A pin of the cache's own, for an entry that is on its way out while others hold it: never refused.
-    void hold(std::uint32_t slot) noexcept { ++slab_.pins(slot); }
+    void hold(std::uint32_t slot) noexcept { slab_.pins(slot).pin(); }
     /// Returns: true when that was the last pin of an entry that has left: the caller ends it, and gives it back.
     [[nodiscard]] bool unpin(std::uint32_t slot) noexcept {
-        std::uint32_t& count = slab_.pins(slot);
-        --count;
-        if ((count & ~resident) != 0) return false;
+        pin_count& count = slab_.pins(slot);
+        count.unpin();
+        if (count.pinned()) return false;
         pinned_bytes_ -= charge_of(slot);
-        if (count != 0) return false;
+        if (count.held()) return false;
         --zombies_;
         return true;
     }
@@ -476,19 +464,7 @@ public:
 
     [[nodiscard]] core_ceiling memory_ceiling() const noexcept {
         const ceilings most{slab_, index_, order_, reach_.slots(), bytes_a_slot()};
-        core_ceiling parts{};
-        if (bounds_.all_bytes != unlimited) {
-            const std::size_t held = saturating_add(slab_.idle_bytes(), used_bytes());
-            parts.overhang = saturating_sub(held, reach::real_bytes(bounds_.max_bytes, bytes_a_slot()));
-            parts.structure = most.beside_charged_slots();
-        } else {
-            parts.structure = most.with_slots(bounds_.max_entry_bytes);
-        }
-        parts.structure = saturating_add(parts.structure, sizeof(cache_core));
-        parts.scattered = most.scattered_pages();
-        parts.pinned = pinned_bytes_;
-        parts.slot = bytes_a_slot();
-        return parts;
+        return most.within(bounds_, used_bytes(), pinned_bytes_, sizeof(cache_core));
     }
 
     /// I1 to I5, by looking at every entry. A violation where one does not hold. For tests.
@@ -517,7 +493,6 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t resident = 0x8000'0000U;
     static constexpr unsigned puts_between_collections = 32;
 
     struct slot_guard {
@@ -662,7 +637,7 @@ private:
 
     void retire(std::uint32_t slot, removal_cause cause) noexcept {
         if constexpr (has_pins) {
-            slab_.pins(slot) &= ~resident;
+            slab_.pins(slot).leave();
             if (pinned(slot)) {
                 ++zombies_;
                 if constexpr (ends_matter) hold(slot);  // until it is told: it must not end while it is queued

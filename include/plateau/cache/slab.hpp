@@ -2,6 +2,7 @@
 #pragma once
 
 #include <plateau/cache/chunk_index.hpp>
+#include <plateau/cache/pin_count.hpp>
 #include <plateau/cache/timer_wheel.hpp>
 #include <plateau/config.hpp>
 #include <plateau/detail/checked.hpp>
@@ -64,7 +65,7 @@ public:
                                                                     : MaxPageBytes / sizeof(Node));
     /// Bytes of one slot with every column but that of fixed deadlines.
     static constexpr std::size_t slot_bytes = sizeof(Node) + sizeof(std::uint32_t) + sizeof(std::uint32_t) +
-                                              sizeof(timer_links) + (HasPins ? sizeof(std::uint32_t) : 0);
+                                              sizeof(timer_links) + (HasPins ? sizeof(pin_count) : 0);
 
     /// The first page has `first_page` slots, at least one ordinary page: where all that will ever be needed is in it,
     /// a slot is found without a table.
@@ -112,7 +113,7 @@ public:
     [[nodiscard]] std::uint32_t& weight(std::uint32_t slot) const noexcept {
         return pages_[page_of(slot)].weights[place_of(slot)];
     }
-    [[nodiscard]] std::uint32_t& pins(std::uint32_t slot) const noexcept {
+    [[nodiscard]] pin_count& pins(std::uint32_t slot) const noexcept {
         return pages_[page_of(slot)].pins[place_of(slot)];
     }
 
@@ -271,7 +272,7 @@ private:
         timer_links* links;
         std::uint32_t* fixed_deadlines;
         std::uint32_t* weights;
-        std::uint32_t* pins;
+        pin_count* pins;
         std::uint32_t slots;
         std::uint32_t used;
         std::uint32_t fresh;       ///< slots from here on were never taken
@@ -284,7 +285,7 @@ private:
     [[nodiscard]] std::size_t slot_bytes_now() const noexcept {
         return sizeof(Node) + (has_timers_ ? sizeof(std::uint32_t) + sizeof(timer_links) : 0) +
                (has_fixed_deadlines_ ? sizeof(std::uint32_t) : 0) + (has_weights_ ? sizeof(std::uint32_t) : 0) +
-               (HasPins ? sizeof(std::uint32_t) : 0);
+               (HasPins ? sizeof(pin_count) : 0);
     }
 
     [[nodiscard]] std::uint32_t take_from_page(std::size_t limit) {
@@ -368,7 +369,7 @@ private:
         if (has_timers_) fresh.links = get<timer_links>(fresh.slots);
         if (has_fixed_deadlines_) fresh.fixed_deadlines = get<std::uint32_t>(fresh.slots);
         if (has_weights_) fresh.weights = get<std::uint32_t>(fresh.slots);
-        if constexpr (HasPins) fresh.pins = get<std::uint32_t>(fresh.slots);
+        if constexpr (HasPins) fresh.pins = get<pin_count>(fresh.slots);
         whole.owner = nullptr;
 
         for (std::uint32_t i = 0; i < fresh.slots; ++i) std::construct_at(fresh.nodes + i);
