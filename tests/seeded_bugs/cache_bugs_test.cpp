@@ -48,6 +48,9 @@ struct sees_out_anew : plateau::cache_policies {};
 
 struct keeps_the_old_key : plateau::cache_policies {};
 struct forgets_the_outgrown_index : counted_policies {};
+struct counts_slots_without_deadlines : counted_policies {
+    static constexpr std::size_t max_page_slots = 512;  // the slab's type is its own
+};
 struct zero_pins_as_bytes : four_shards {};
 struct any_weight : weighs_itself {};
 
@@ -152,6 +155,13 @@ std::size_t ceilings<std::uint64_t, std::uint64_t, forgets_the_outgrown_index>::
     return 0;
 }
 
+/// Idle slots count as what they take before the first deadline adds to each of them.
+template <>
+std::size_t core<int, int, counts_slots_without_deadlines>::slab_type::idle_slots() const noexcept {
+    const std::size_t idle = slots_ - used_;
+    return has_timers_ ? idle : idle * (slot_bytes - sizeof(std::uint32_t) - sizeof(detail::timer_links)) / slot_bytes;
+}
+
 /// A shard has got nothing for its pins yet, and 0 is read as the option is.
 template <>
 std::size_t core<int, int, detail::lru_policies<zero_pins_as_bytes>>::pin_shortage(std::uint32_t slot) const noexcept {
@@ -229,6 +239,10 @@ TEST_CASE("defects of bounds and charges are noticed", "[cache][seeded]") {
     expect_killed({"F2", "the ceiling leaves out the index that is being outgrown",
                    "cache: the ceiling holds while a cache bounded by entries grows to its bound", "below the ceiling",
                    the_ceiling_holds_while_it_grows<forgets_the_outgrown_index>});
+    expect_killed({"F2", "idle slots count as what they take before the first deadline",
+                   "cache: the first deadline after a lowered byte bound stays below the ceiling while it is set",
+                   "the most that the put held",
+                   a_first_deadline_fits_a_lowered_bound<counts_slots_without_deadlines>});
     expect_killed({"F2", "a shard whose part of the pinned bytes is 0 takes it for no bound of its own",
                    "cache: a bound on pins smaller than the number of shards is still a bound", "in three bytes",
                    a_small_bound_on_pins_is_a_bound<zero_pins_as_bytes>});

@@ -47,7 +47,7 @@ public:
     [[nodiscard]] core_ceiling within(const core_bounds& bounds, std::size_t charged, std::size_t pinned_now,
                                       std::size_t itself) const noexcept {
         const bool by_bytes = bounds.all_bytes != unlimited;
-        const std::size_t held = saturating_add(slab_.idle_bytes(), charged);
+        const std::size_t held = saturating_add(slab_.idle_slots() * slot_, charged);
         const std::size_t allowed = bounds_reach<Shape>::real_bytes(bounds.max_bytes, slot_);
         return {
             .structure = saturating_add(itself, by_bytes ? beside_charged_slots() : with_slots(bounds.max_entry_bytes)),

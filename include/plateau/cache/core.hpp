@@ -40,10 +40,11 @@ namespace detail {
 /// I2  the index, the order of eviction and the live slots name the same entries, once each.
 /// I3  charged bytes are the sum of the stored weights; a weight is what was computed when the entry was stored.
 /// I4  an entry is in the wheel exactly when it has a deadline.
-/// I5  with a byte bound, after a put: bytes of the slab that hold no entry and bytes charged stay below `real_limit`.
-///     A slab made for many small entries shrinks, or entries go, before few large ones fill the budget beside it. The
-///     end of a pin may exceed it until then by what was pinned; a single entry stays in any case. After a bound was
-///     lowered, what only an empty cache can give back stands beside the limit.
+/// I5  with a byte bound, after a put: slots of the slab that hold no entry and bytes charged stay below `real_limit`,
+///     each slot with all that it may ever take: a first deadline adds to every one of them. A slab made for many small
+///     entries shrinks, or entries go, before few large ones fill the budget beside it. The end of a pin may exceed it
+///     until then by what was pinned; a single entry stays in any case. After a bound was lowered, what only an empty
+///     cache can give back stands beside the limit.
 template <class K, class V, class Policies>
 class cache_core {
     using shape = cache_shape<K, V, Policies>;
@@ -283,7 +284,7 @@ public:
         while (lacks_real_room(leaving) && give_real_room()) {}
     }
     /// The part of it that removes nobody: for the end of a pin, which may come while the cache ends.
-    void give_idle_pages() noexcept {
+    PLATEAU_COLD void give_idle_pages() noexcept {
         while (lacks_real_room() && slab_.release_empty_page()) {}
     }
 
@@ -341,7 +342,7 @@ public:
         while (entries_ != 0 && bytes_ > target) evict(nil);
     }
     /// Effects: gives up to `wanted` bytes that are not used, and keeps `least`. Returns: how many.
-    [[nodiscard]] std::size_t give_bytes(std::size_t wanted, std::size_t least) noexcept {
+    [[nodiscard]] PLATEAU_COLD std::size_t give_bytes(std::size_t wanted, std::size_t least) noexcept {
         const std::size_t given = bounds_.givable(wanted, least, used_bytes());
         if (given == 0) return 0;
         set_share(bounds_.max_bytes - given);
@@ -587,7 +588,7 @@ private:
         // One large page, or tables, too large for the new bound: only an empty slab gives them back.
         while (entries_ != 0) remove(order_.coldest(), removal_cause::size);
         if (slab_.used() == 0) release_if_empty();
-        else reach_.allow_beside(bounds_, slab_.bytes(), bytes_a_slot());  // until then
+        else reach_.allow_beside(bounds_, slab_.bytes_with(bytes_a_slot()), bytes_a_slot());  // until then
         return before;
     }
 
@@ -604,8 +605,9 @@ private:
 
     /// I5
     [[nodiscard]] bool lacks_real_room(std::size_t leaving = 0) const noexcept {
-        return reach_.real_limit() != unlimited &&
-               saturating_add(saturating_add(slab_.idle_bytes(), bytes_), leaving) > reach_.real_limit();
+        if (reach_.real_limit() == unlimited) return false;
+        const std::size_t idle = slab_.idle_slots() * bytes_a_slot();
+        return saturating_add(saturating_add(idle, bytes_), leaving) > reach_.real_limit();
     }
     /// Returns: false when there is nothing to give but the newest entry.
     PLATEAU_COLD bool give_real_room() noexcept {

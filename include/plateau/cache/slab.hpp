@@ -208,12 +208,13 @@ public:
     }
 
     [[nodiscard]] std::size_t used() const noexcept { return used_; }
-    /// Bytes of pages in which no entry stands. The tables are not among them: they stay while one page does.
-    [[nodiscard]] std::size_t idle_bytes() const noexcept { return bytes_ - table_bytes() - used_ * slot_bytes_now(); }
+    /// Slots in which no entry stands.
+    [[nodiscard]] std::size_t idle_slots() const noexcept { return slots_ - used_; }
     /// What the pages of today come to, tables included, once a slot takes `bytes_a_slot`.
     [[nodiscard]] std::size_t bytes_with(std::size_t bytes_a_slot) const noexcept {
-        return (bytes_ - table_bytes()) / slot_bytes_now() * bytes_a_slot + table_bytes();
+        return slots_ * bytes_a_slot + table_bytes();
     }
+    /// The tables stay while one page does.
     [[nodiscard]] std::size_t table_bytes() const noexcept {
         return table_size_ * (sizeof(page) + sizeof(std::uintptr_t));
     }
@@ -235,19 +236,21 @@ public:
         std::size_t used = 0;
         std::size_t empty = 0;
         std::size_t with_room = 0;
+        std::size_t slots = 0;
         for (std::uint32_t id = 0; id < page_count_; ++id) {
             const page& at = pages_[id];
             if (at.slots == 0) continue;
             std::uint32_t free = 0;
             for (std::uint32_t slot = at.first_free; slot != nil; slot = node(slot).next) ++free;
             PLATEAU_EXPECTS(at.used + free == at.fresh && at.fresh <= at.slots, "slab: every slot is accounted for");
+            slots += at.slots;
             used += at.used;
             empty += at.used == 0;
             with_room += at.used < at.slots;
         }
         for (std::uint32_t id = first_open_; id != nil; id = pages_[id].next) --with_room;
         PLATEAU_EXPECTS(with_room == 0, "slab: a page is open exactly while it has room");
-        PLATEAU_EXPECTS(used == used_ + (spare_ != nil) && empty == empty_pages_,
+        PLATEAU_EXPECTS(slots == slots_ && used == used_ + (spare_ != nil) && empty == empty_pages_,
                         "slab: the sums are those of the pages");
     }
 
@@ -280,13 +283,6 @@ private:
         std::uint32_t previous;    ///< in the list of open pages, oldest first
         std::uint32_t next;        ///< also links the numbers of pages that were given back
     };
-
-    /// Bytes of one slot with the columns that there are.
-    [[nodiscard]] std::size_t slot_bytes_now() const noexcept {
-        return sizeof(Node) + (has_timers_ ? sizeof(std::uint32_t) + sizeof(timer_links) : 0) +
-               (has_fixed_deadlines_ ? sizeof(std::uint32_t) : 0) + (has_weights_ ? sizeof(std::uint32_t) : 0) +
-               (HasPins ? sizeof(pin_count) : 0);
-    }
 
     [[nodiscard]] std::uint32_t take_from_page(std::size_t limit) {
         if (first_open_ == nil && !open_page(limit)) return nil;
@@ -381,6 +377,7 @@ private:
         for (std::size_t i = 0; i < range; ++i)
             origins_[id + i] = nodes - std::uintptr_t{id} * page_slots * sizeof(Node);
         pages_[id] = fresh;
+        slots_ += fresh.slots;
         ++empty_pages_;
         open(id);
         return true;
@@ -408,6 +405,7 @@ private:
         close(id);
         unpoison(pages_[id].nodes, pages_[id].slots * sizeof(Node));
         give_parts(pages_[id]);
+        slots_ -= pages_[id].slots;
         pages_[id] = page{};
         pages_[id].next = spare_ids_;
         spare_ids_ = id;
@@ -490,6 +488,7 @@ private:
     bool has_timers_ = false;
     bool has_fixed_deadlines_ = false;
     bool has_weights_ = false;
+    std::uint32_t slots_ = 0;  // of all pages
     std::size_t used_ = 0;
     std::uint32_t spare_ = nil;  // free, and still taken as far as its page knows
     PLATEAU_NO_UNIQUE_ADDRESS Allocator allocator_;
