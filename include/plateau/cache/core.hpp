@@ -653,6 +653,7 @@ private:
     [[nodiscard]] std::size_t bytes_a_slot() const noexcept {
         return slab_type::slot_bytes + (lifetimes_.idles() ? sizeof(std::uint32_t) : 0);
     }
+
     // By lines of 64 bytes, for threads that take turns: a hit writes the first, where the shard's lock is, and a put
     // the one where the slab ends and the counters begin besides. What a look-up only reads stands between them.
     look_counters<typename Policies::stats> looks_;
