@@ -22,11 +22,12 @@
 /// | tagged_cache         | entries that carry tags, and go together                                      |
 /// | tiered_cache         | a slower store behind the memory, which may fail                              |
 ///
-/// How it is built, from the ground up: chunk_index.hpp finds the slot of a key, slab.hpp holds the slots,
-/// lru_order.hpp or s3fifo_order.hpp (with ghosts.hpp) knows who goes first, deadlines.hpp (with timer_wheel.hpp) and
-/// verdicts.hpp who is over; core.hpp makes them one structure with bounds; shard.hpp says who may enter it and how
-/// entries end; byte_pool.hpp is the budget that shards share; engine.hpp has each operation once, and the public types
-/// are its faces. layer_access.hpp is what layers stand on.
+/// How it is built, from the ground up: chunk_index.hpp finds the slot of a key (key_match.hpp), slab.hpp holds the
+/// slots, lru_order.hpp or s3fifo_order.hpp (with ghosts.hpp) knows who goes first, lifetimes.hpp (with deadlines.hpp,
+/// timer_wheel.hpp and verdicts.hpp) who is over, bounds.hpp how far the bounds reach; shape.hpp names these parts for
+/// given policies, and core.hpp makes them one structure; shard.hpp says who may enter it and how entries end;
+/// byte_pool.hpp is the budget that shards share; engine.hpp has each operation once, and the public types are its
+/// faces. layer_access.hpp is what layers stand on.
 ///
 /// Beside it stand keys that a stranger cannot confuse (composite_key.hpp, route_key.hpp) and dumps of the entries
 /// (dump.hpp).

@@ -74,4 +74,25 @@ void a_bound_of_0_gives_the_memory_back(shared_check& check) {
     check.equal(tally.live_bytes.load(), empty, "what is held under a bound of 0 bytes");
 }
 
+/// The same under a byte bound.
+template <class Policies>
+void a_first_deadline_fits_a_lowered_bound(shared_check& check) {
+    using cache_type = plateau::lru_cache<int, int, Policies>;
+    for (const std::size_t left : {5'000U, 2'000U, 500U, 20U}) {
+        allocation_tally tally;
+        plateau::manual_clock clock;
+        cache_type cache{
+            {.max_bytes = 20'000 * cache_type::entry_overhead}, clock, counting_allocator<std::byte>{tally}};
+        for (int i = 0; i < 20'000; ++i) cache.put(i, i);
+        cache.set_max_bytes(left * cache_type::entry_overhead);
+        const std::size_t ceiling = cache.memory_ceiling();
+        tally.reset_peak();
+        cache.put(0, 0, {.time_to_live = std::chrono::seconds(1)});
+        check.expect(static_cast<std::size_t>(tally.peak_bytes) <= ceiling,
+                     "the most that the put held is below the ceiling");
+        check.equal(cache.memory_ceiling(), ceiling, "the ceiling");
+        cache.check_invariants();
+    }
+}
+
 }  // namespace plateau_test

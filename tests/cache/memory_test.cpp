@@ -172,6 +172,29 @@ TEST_CASE("a ceiling after a lowered bound has room for the deadlines of the slo
     passes(a_lowered_ceiling_has_room_for_deadlines<int>);
 }
 
+TEST_CASE("the first deadline after a lowered byte bound stays below the ceiling while it is set", "[cache][alloc]") {
+    passes(a_first_deadline_fits_a_lowered_bound<counted_policies>);
+}
+
+TEMPLATE_TEST_CASE("a first deadline fits the ceiling of a lowered bound while a pin keeps the slots of the old",
+                   "[cache][alloc]", (plateau::lru_cache<int, int, counted_pins>),
+                   (plateau::concurrent_cache<int, int, counted_alone>)) {
+    allocation_tally tally;
+    plateau::manual_clock clock;
+    TestType cache{{.max_entries = 20'000}, clock, counting_allocator<std::byte>{tally}};
+    for (int i = 0; i < 20'000; ++i) cache.put(i, i);
+    const auto held = cache.pin(19'999);
+    cache.set_max_bytes(200 * TestType::entry_overhead);
+    for (int i = 0; i < 500; ++i) cache.put(i, i);
+    const std::size_t ceiling = cache.memory_ceiling();
+    tally.reset_peak();
+    for (int i = 0; i < 500; ++i) cache.put(i, i, {.time_to_live = std::chrono::seconds(1)});
+    CHECK(static_cast<std::size_t>(tally.peak_bytes) <= ceiling);
+    CHECK(cache.memory_ceiling() == ceiling);
+    CHECK(cache.size() == 200);
+    cache.check_invariants();
+}
+
 TEST_CASE("what is pinned beyond a lowered bound stands in the ceiling until it is let go", "[cache][alloc]") {
     allocation_tally tally;
     plateau::manual_clock clock;

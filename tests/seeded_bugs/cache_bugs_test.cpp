@@ -25,6 +25,10 @@ namespace {
 
 template <class K, class V, class Policies>
 using core = detail::cache_core<K, V, Policies>;
+template <class K, class V, class Policies>
+using reach = typename core<K, V, Policies>::reach;
+template <class K, class V, class Policies>
+using ceilings = typename core<K, V, Policies>::ceilings;
 template <class Policies>
 using deadlines = detail::deadlines<typename core<int, int, Policies>::slab_type, Policies>;
 template <class K, class V, class Policies>
@@ -44,6 +48,9 @@ struct sees_out_anew : plateau::cache_policies {};
 
 struct keeps_the_old_key : plateau::cache_policies {};
 struct forgets_the_outgrown_index : counted_policies {};
+struct counts_slots_without_deadlines : counted_policies {
+    static constexpr std::size_t max_page_slots = 512;  // the slab's type is its own
+};
 struct zero_pins_as_bytes : four_shards {};
 struct any_weight : weighs_itself {};
 
@@ -77,7 +84,7 @@ struct index_leaves_counts : counts_equalities {
 /// An entry that is on its way out while others have it pinned is not held for the one who will tell of it.
 template <>
 void core<int, releasing, told_without_a_hold>::retire(std::uint32_t slot, plateau::removal_cause cause) noexcept {
-    slab_.pins(slot) &= ~resident;
+    slab_.pins(slot).leave();
     if (pinned(slot)) ++zombies_;
     else leaving_ += charge_of(slot);
     outbox_.push(slab_, slot, cause);
@@ -117,7 +124,7 @@ plateau::put_result core<std::string, int, keeps_the_old_key>::put(std::uint32_t
                                                                    std::size_t held, plateau::duration,
                                                                    const plateau::no_note&) {
     const std::size_t charge = held + entry_overhead;
-    if (charge > heaviest_) return refuse(plateau::cache_reason::too_large);
+    if (charge > reach_.heaviest()) return refuse(plateau::cache_reason::too_large);
     if (const std::uint32_t old = find(hash, key.view()).slot; old != detail::nil) {
         node& entry = slab_.node(old);
         value.construct_at(std::addressof(entry.value));
@@ -126,8 +133,8 @@ plateau::put_result core<std::string, int, keeps_the_old_key>::put(std::uint32_t
         make_room(0, 0, detail::nil);
         return plateau::put_result::kept(true);
     }
-    index_.reserve(entries_ + 1, slot_limit_, [this](std::uint32_t slot) { return hash_of(slot); });
-    const std::uint32_t slot = slab_.take(slot_limit_ + keeps_the_old_key::outbox_slots);
+    index_.reserve(entries_ + 1, reach_.slots(), [this](std::uint32_t slot) { return hash_of(slot); });
+    const std::uint32_t slot = slab_.take(reach_.slots() + keeps_the_old_key::outbox_slots);
     node& made = slab_.node(slot);
     key.construct_at(std::addressof(made.key));
     value.construct_at(std::addressof(made.value));
@@ -144,8 +151,15 @@ plateau::put_result core<std::string, int, keeps_the_old_key>::put(std::uint32_t
 
 /// The index that was outgrown, and stands beside the new one while that is filled, is not in the sum.
 template <>
-std::size_t core<std::uint64_t, std::uint64_t, forgets_the_outgrown_index>::ceiling_by_entries() const noexcept {
-    return larger(slab_type::bytes_for(slot_limit_ + counted_policies::outbox_slots, bytes_a_slot()), slab_.bytes());
+std::size_t ceilings<std::uint64_t, std::uint64_t, forgets_the_outgrown_index>::outgrown_index() const noexcept {
+    return 0;
+}
+
+/// Idle slots count as what they take before the first deadline adds to each of them.
+template <>
+std::size_t core<int, int, counts_slots_without_deadlines>::slab_type::idle_slots() const noexcept {
+    const std::size_t idle = slots_ - used_;
+    return has_timers_ ? idle : idle * (slot_bytes - sizeof(std::uint32_t) - sizeof(detail::timer_links)) / slot_bytes;
 }
 
 /// A shard has got nothing for its pins yet, and 0 is read as the option is.
@@ -158,10 +172,10 @@ std::size_t core<int, int, detail::lru_policies<zero_pins_as_bytes>>::pin_shorta
 
 /// A weight is kept in 32 bits, whatever it is.
 template <>
-void core<int, std::size_t, any_weight>::set_bounds() noexcept {
-    heaviest_ = smaller(bounds_.all_bytes, bounds_.max_entry_bytes);
-    slot_limit_ = smaller(bounds_.max_entries, max_slots);
-    set_share(bounds_.max_bytes);
+void reach<int, std::size_t, any_weight>::set(const detail::core_bounds& bounds, std::size_t slot) noexcept {
+    heaviest_ = smaller(bounds.all_bytes, bounds.max_entry_bytes);
+    slots_ = smaller(bounds.max_entries, core<int, std::size_t, any_weight>::max_slots);
+    real_limit_ = real_bytes(bounds.max_bytes, slot);
 }
 
 /// An entry is over when its deadline has passed, not when it has come.
@@ -225,6 +239,10 @@ TEST_CASE("defects of bounds and charges are noticed", "[cache][seeded]") {
     expect_killed({"F2", "the ceiling leaves out the index that is being outgrown",
                    "cache: the ceiling holds while a cache bounded by entries grows to its bound", "below the ceiling",
                    the_ceiling_holds_while_it_grows<forgets_the_outgrown_index>});
+    expect_killed({"F2", "idle slots count as what they take before the first deadline",
+                   "cache: the first deadline after a lowered byte bound stays below the ceiling while it is set",
+                   "the most that the put held",
+                   a_first_deadline_fits_a_lowered_bound<counts_slots_without_deadlines>});
     expect_killed({"F2", "a shard whose part of the pinned bytes is 0 takes it for no bound of its own",
                    "cache: a bound on pins smaller than the number of shards is still a bound", "in three bytes",
                    a_small_bound_on_pins_is_a_bound<zero_pins_as_bytes>});

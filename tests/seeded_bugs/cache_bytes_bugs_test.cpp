@@ -32,7 +32,7 @@ using core_of = detail::cache_core<int, weighed, detail::lru_policies<Policies>>
 /// What a shard gives to another it goes on using.
 template <>
 std::size_t core_of<forgets_what_it_gave>::give_bytes(std::size_t wanted, std::size_t least) noexcept {
-    return bounds_.max_bytes - larger(share_without(wanted, least), smaller(used_bytes(), bounds_.max_bytes));
+    return bounds_.givable(wanted, least, used_bytes());
 }
 
 /// A shard makes no room for others.

@@ -81,7 +81,7 @@ void four_slot_slab::add_column(detail::timer_links* page::*column) {
 template <>
 template <class Slots>
 detail::answer_of<counted_string> core<int, counted_string, copies_without_use>::copy_and_use(Slots, found at) {
-    ++looks_.hits;
+    looks_.hit();
     return detail::answer_of<counted_string>(at.entry->value);
 }
 

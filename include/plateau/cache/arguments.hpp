@@ -57,6 +57,33 @@ private:
     held_type held_;
 };
 
+/// Ends one part of an entry when the other could not be made.
+template <class T>
+struct construction_guard {
+    T* part;
+    ~construction_guard() {
+        if (part != nullptr) std::destroy_at(part);
+    }
+};
+
+/// Effects: makes a key and a value in the places of an entry, as `put_argument`s know how. What moves without a throw
+/// comes last: a caller's argument is not lost to the other's failure. Throws: what moving either throws; then neither
+/// is there.
+template <class K, class V, class Key, class Value>
+void construct_both(K* key_place, Key& key, V* value_place, Value& value) {
+    if constexpr (std::is_nothrow_move_constructible_v<V>) {
+        key.construct_at(key_place);
+        construction_guard<K> undone{key_place};
+        value.construct_at(value_place);
+        undone.part = nullptr;
+    } else {
+        value.construct_at(value_place);
+        construction_guard<V> undone{value_place};
+        key.construct_at(key_place);
+        undone.part = nullptr;
+    }
+}
+
 /// Integers of different types that mean the same number; a number that K cannot be is nowhere in the cache.
 template <class K, class Q>
 [[nodiscard]] constexpr bool same_number(K key, Q query) noexcept {

@@ -2,20 +2,21 @@
 #pragma once
 
 #include <plateau/cache/answer.hpp>
+#include <plateau/cache/arguments.hpp>
+#include <plateau/cache/bounds.hpp>
+#include <plateau/cache/ceiling.hpp>
 #include <plateau/cache/chunk_index.hpp>
+#include <plateau/cache/counters.hpp>
 #include <plateau/cache/deadlines.hpp>
-#include <plateau/cache/lru_order.hpp>
+#include <plateau/cache/lifetimes.hpp>
 #include <plateau/cache/options.hpp>
 #include <plateau/cache/outbox.hpp>
-#include <plateau/cache/policies.hpp>
-#include <plateau/cache/s3fifo_order.hpp>
+#include <plateau/cache/shape.hpp>
 #include <plateau/cache/slab.hpp>
 #include <plateau/cache/stats.hpp>
-#include <plateau/cache/verdicts.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
 #include <plateau/detail/checked.hpp>
-#include <plateau/detail/seed.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -26,17 +27,6 @@
 
 PLATEAU_NAMESPACE_BEGIN
 namespace detail {
-
-/// A hash that spreads its input over all its bits says so by `is_avalanching`; any other is mixed first.
-template <class Hash>
-[[nodiscard]] constexpr std::uint64_t spread(std::uint64_t hash) noexcept {
-    if constexpr (requires { typename Hash::is_avalanching; }) return hash;
-    else return mix(hash);
-}
-/// What the index sees of a hash: its low half. The shard is chosen by the top bits.
-[[nodiscard]] constexpr std::uint32_t low_half(std::uint64_t spread_hash) noexcept {
-    return static_cast<std::uint32_t>(spread_hash);
-}
 
 /// The structure of one cache, or of one shard of it: index, order of eviction, deadlines, bounds and counters.
 ///
@@ -50,61 +40,36 @@ template <class Hash>
 /// I2  the index, the order of eviction and the live slots name the same entries, once each.
 /// I3  charged bytes are the sum of the stored weights; a weight is what was computed when the entry was stored.
 /// I4  an entry is in the wheel exactly when it has a deadline.
-/// I5  with a byte bound, after a put: bytes of the slab that hold no entry and bytes charged stay below `real_limit`.
-///     A slab made for many small entries shrinks, or entries go, before few large ones fill the budget beside it. The
-///     end of a pin may exceed it until then by what was pinned; a single entry stays in any case. After a bound was
-///     lowered, what only an empty cache can give back stands beside the limit.
+/// I5  with a byte bound, after a put: slots of the slab that hold no entry and bytes charged stay below `real_limit`,
+///     each slot with all that it may ever take: a first deadline adds to every one of them. A slab made for many small
+///     entries shrinks, or entries go, before few large ones fill the budget beside it. The end of a pin may exceed it
+///     until then by what was pinned; a single entry stays in any case. After a bound was lowered, what only an empty
+///     cache can give back stands beside the limit.
 template <class K, class V, class Policies>
 class cache_core {
-    static constexpr bool has_pins = std::is_same_v<typename Policies::pins, counted>;
-    static constexpr bool has_listener = !std::is_same_v<typename Policies::listener, no_listener>;
-    static constexpr bool counts = std::is_same_v<typename Policies::stats, counting>;
-    static constexpr bool judged = verdicts<typename Policies::judge>::any;
-    using hash_type = typename Policies::hash;
-    using allocator_type = typename Policies::allocator;
-
-    static constexpr bool rehash_is_free =
-        std::is_scalar_v<K> && std::is_nothrow_invocable_v<const hash_type&, const K&>;
-    using order_type =
-        std::conditional_t<std::is_same_v<typename Policies::eviction, lru>, lru_order, s3fifo_order<Policies>>;
+    using shape = cache_shape<K, V, Policies>;
+    using allocator_type = typename shape::allocator_type;
+    using order_type = typename shape::order_type;
+    using index_type = typename shape::index_type;
+    static constexpr bool has_pins = shape::has_pins;
+    static constexpr bool ends_matter = shape::ends_matter;
 
 public:
-    using note_type = typename Policies::note;
-    static_assert(std::is_trivially_copyable_v<note_type> && std::is_default_constructible_v<note_type>,
-                  "plateau: a cache note is trivially copyable and can be made by default");
-    using node = cache_node<K, V, !rehash_is_free, note_type, order_type::slot_bits>;
-    using slab_type = slab<node, allocator_type, Policies::max_page_slots, Policies::max_page_bytes, has_pins>;
-    using index_type = chunk_index<allocator_type>;
-    using deadlines_type = deadlines<slab_type, Policies>;
-    using verdicts_type = verdicts<typename Policies::judge>;
+    using node = typename shape::node_type;
+    using note_type = typename shape::note_type;
+    using slab_type = typename shape::slab_type;
+    using lifetimes_type = detail::lifetimes<slab_type, Policies>;
+    using reach = bounds_reach<shape>;
+    using ceilings = structure_ceiling<shape>;
 
-    /// True when the end of an entry is something that user code could notice.
-    static constexpr bool ends_matter =
-        has_listener || !std::is_trivially_destructible_v<K> || !std::is_trivially_destructible_v<V>;
-    static constexpr bool owns_nothing = std::is_trivially_destructible_v<K> && std::is_trivially_destructible_v<V>;
-
-    static constexpr std::size_t index_bytes_an_entry = 8;  // 64 bytes for 8.3 entries, rounded up
-    static constexpr std::size_t entry_overhead =
-        slab_type::slot_bytes + index_bytes_an_entry + order_type::bytes_an_entry;
-    static constexpr std::size_t max_slots = (std::size_t{1} << order_type::slot_bits) - (std::size_t{1} << 16);
-
-    /// Where shards share a budget of bytes, `max_bytes` and `max_pinned_bytes` are what this one may use of it now
-    /// (`add_bytes`, `give_bytes`), and `all_bytes` is the whole.
-    struct limits {
-        std::size_t max_entries;
-        std::size_t max_bytes;
-        std::size_t all_bytes;
-        std::size_t fair_bytes;  ///< of all_bytes: for how many entries this shard is laid out
-        std::size_t max_entry_bytes;
-        std::size_t max_pinned_bytes;
-        unsigned reclaim_budget;
-    };
+    static constexpr std::size_t entry_overhead = shape::entry_overhead;
+    static constexpr std::size_t max_slots = shape::max_slots;
 
     /// What it is made from.
     struct origins {
-        limits bounds;
+        core_bounds bounds;
         aging how;
-        const hash_type& hash;
+        const typename Policies::hash& hash;
         const typename Policies::equal& equal;
         const allocator_type& allocator;
         const typename Policies::judge& judge;
@@ -114,78 +79,35 @@ public:
     explicit cache_core(const origins& from)
         : order_(from.allocator),
           index_(from.allocator),
-          slab_(from.allocator, first_page(from.bounds)),
+          slab_(from.allocator, reach::first_page(from.bounds, Policies::max_first_page_bytes)),
           bounds_(from.bounds),
-          deadlines_(slab_, from.how, from.start, from.allocator),
-          verdicts_(from.judge),
-          hash_(from.hash),
-          equal_(from.equal) {
-        if (bounds_.max_bytes != unlimited || bounds_.max_entry_bytes != unlimited ||
-            bounds_.max_pinned_bytes != unlimited)
-            slab_.add_weights(0);
+          lifetimes_(slab_, from.how, from.start, from.allocator, from.judge),
+          keys_(from.hash, from.equal) {
+        if (bounds_.need_weights()) slab_.add_weights(0, [] {});
         set_bounds();
     }
     cache_core(const cache_core&) = delete;
     cache_core& operator=(const cache_core&) = delete;
 
-    // ---- the end of an entry: its deadline has come, or the judge says so
+    // ---- the end of an entry
 
-    /// False where nothing is over before it is removed.
-    [[nodiscard]] bool may_end() const noexcept { return judged || timed(); }
-    [[nodiscard]] bool timed() const noexcept { return deadlines_.any(); }
-    /// Whether a put of such an entry has to know the time.
-    [[nodiscard]] bool asks_time(duration time_to_live) const noexcept {
-        return timed() || deadlines_.ends(time_to_live);
-    }
-    /// Time goes on to `now`, never back. Only called where an entry may have a deadline.
-    void observe(time_point now) noexcept { deadlines_.observe(now); }
+    [[nodiscard]] lifetimes_type& lifetimes() noexcept { return lifetimes_; }
+    [[nodiscard]] const lifetimes_type& lifetimes() const noexcept { return lifetimes_; }
 
-    /// Whether it is over at the latest time that was observed.
-    [[nodiscard]] bool over(std::uint32_t slot) const noexcept { return expired(slot) || condemned(slot); }
-    /// The same at the time that `now()` answers, which is asked only where an entry may have a deadline.
-    template <class Now>
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE bool over_now(std::uint32_t slot, Now now) noexcept {
-        if (timed()) {
-            observe(now());
-            if (deadlines_.over(slot)) [[unlikely]]
-                return true;
-        }
-        return condemned(slot);
-    }
-    /// The same, and that time is not kept.
-    template <class Now>
-    [[nodiscard]] bool over_at(std::uint32_t slot, Now now) const noexcept {
-        return (timed() && deadlines_.over_at(slot, now())) || condemned(slot);
-    }
     /// Expects: it is over.
-    void remove_over(std::uint32_t slot) noexcept {
-        remove(slot, expired(slot) ? removal_cause::expired : removal_cause::tag);
-    }
-
+    void remove_over(std::uint32_t slot) noexcept { remove(slot, lifetimes_.why_over(slot)); }
     /// Effects: removes entries that are over. Returns: how many. Complexity: looks at `budget` entries at most, and
     /// takes those it looked at from it.
     std::size_t reclaim(std::size_t& budget) noexcept {
-        std::size_t removed = timed() ? reclaim_expired(budget) : 0;
-        if constexpr (judged) {
-            verdicts_.sweep(index_, budget, [&](std::uint32_t slot) {
-                if (!condemned(slot)) return;
-                remove_over(slot);
-                ++removed;
-            });
-        }
-        return removed;
+        const std::size_t before = entries_;
+        lifetimes_.for_each_over(index_, budget,
+                                 [this](std::uint32_t slot, removal_cause cause) { remove(slot, cause); });
+        return before - entries_;
     }
     /// The same within the budget that every mutating call has.
     void reclaim() noexcept {
         std::size_t budget = bounds_.reclaim_budget;
         reclaim(budget);
-    }
-
-    [[nodiscard]] std::optional<time_point> next_deadline() const noexcept { return deadlines_.next(); }
-    /// Returns: how long the entry has, from the time that `now()` answers. Expects: it is not over then.
-    template <class Now>
-    [[nodiscard]] duration remaining(std::uint32_t slot, Now now) const noexcept {
-        return timed() ? deadlines_.left(slot, now()) : forever;
     }
 
     // ---- look up
@@ -225,20 +147,16 @@ public:
     /// A hit: it is counted, and the order of eviction learns of it.
     void use(found at) noexcept {
         use(slab_.pages(), at);
-        if (deadlines_.idles()) deadlines_.touch(at.slot);
+        if (lifetimes_.idles()) lifetimes_.touch(at.slot);
     }
     template <class Slots>
     PLATEAU_ALWAYS_INLINE void use(Slots slots, found at) noexcept {
-        if constexpr (counts) ++looks_.hits;
+        looks_.hit();
         order_.use(slots, at.slot);
     }
     /// A value that a layer could not store.
-    void count_discard() noexcept {
-        if constexpr (counts) ++stats_.discards;
-    }
-    void count_miss() noexcept {
-        if constexpr (counts) ++looks_.misses;
-    }
+    void count_discard() noexcept { changes_.discarded(); }
+    void count_miss() noexcept { looks_.miss(); }
 
     /// In the order that is asked for.
     template <class F>
@@ -277,21 +195,12 @@ public:
         });
         return same != nil ? same : other;
     }
-    /// As `remaining`, for an entry that is used until then. Expects: it is not over at `now`.
-    [[nodiscard]] duration remaining_in_use(std::uint32_t slot, time_point now) const noexcept {
-        return timed() ? deadlines_.left_in_use(slot, now) : forever;
-    }
-    /// Until the entry has idled for too long. Expects: as above.
-    [[nodiscard]] duration idle_remaining(std::uint32_t slot, time_point now) const noexcept {
-        return deadlines_.idles() && timed() ? deadlines_.left(slot, now) : forever;
-    }
     /// What one entry may weigh, overhead included.
-    [[nodiscard]] std::size_t heaviest() const noexcept { return heaviest_; }
+    [[nodiscard]] std::size_t heaviest() const noexcept { return reach_.heaviest(); }
     /// Whether there is room for one more entry, without another having to go.
     [[nodiscard]] bool has_room(std::size_t held) const noexcept {
         const std::size_t charge = saturating_add(weighs() ? held : 0, entry_overhead);
-        return entries_ < slot_limit_ &&
-               (bounds_.max_bytes == unlimited || saturating_add(bytes_ + leaving_, charge) <= bounds_.max_bytes);
+        return entries_ < reach_.slots() && saturating_add(used_bytes(), charge) <= bounds_.max_bytes;
     }
     /// Effects: the entry that was just put goes first.
     void cool_latest() noexcept {
@@ -301,7 +210,7 @@ public:
     // ---- change
 
     /// `key` and `value` know how to make their object in its place (`construct_at`); `key.view()` is its look-up.
-    /// `held` is what the weigher answered. Expects: observe() was called if asks_time(time_to_live).
+    /// `held` is what the weigher answered. Expects: the time was observed if asks_time(time_to_live).
     /// Throws: what moving a key or a value and allocating throws; then nothing has changed.
     template <class Key, class Value>
     [[nodiscard]] put_result put(std::uint32_t hash, Key& key, Value& value, std::size_t held, duration time_to_live,
@@ -309,7 +218,7 @@ public:
         const std::size_t leaving = leaving_;  // by other calls; what this one removes stands beside the bound
         reclaim();
         std::uint32_t old = find(hash, key.view()).slot;
-        if (old != nil && over(old)) {
+        if (old != nil && lifetimes_.over(old)) {
             remove_over(old);
             old = nil;
         }
@@ -320,30 +229,19 @@ public:
         // What a weigher said ahead of the first byte bound does not count: it is not kept, to be taken off again.
         const std::size_t charge = saturating_add(weighs() ? held : 0, entry_overhead);
         if (closed_ || bounds_.max_entries == 0 || bounds_.all_bytes == 0) return refuse(cache_reason::over_budget);
-        if (charge > heaviest_) return refuse(cache_reason::too_large);
+        if (charge > reach_.heaviest()) return refuse(cache_reason::too_large);
         if (bounds_.max_bytes != unlimited && saturating_add(leaving, charge) > bounds_.max_bytes)
             return refuse(cache_reason::over_budget);
 
         // What may fail comes first, and leaves nothing behind but memory for later.
-        if (deadlines_.ends(time_to_live)) deadlines_.require();
-        const std::size_t entries = entries_ + (old == nil && entries_ < slot_limit_);
-        index_.reserve(entries, slot_limit_, [this](std::uint32_t slot) { return hash_of(slot); });
+        if (lifetimes_.ends(time_to_live)) lifetimes_.require();
+        const std::size_t entries = entries_ + (old == nil && entries_ < reach_.slots());
+        index_.reserve(entries, reach_.slots(), [this](std::uint32_t slot) { return hash_of(slot); });
         order_.reserve(index_.room());
-        slot_guard fresh{*this, slab_.take(saturating_add(slot_limit_ + zombies_, Policies::outbox_slots))};
+        slot_guard fresh{*this, slab_.take(saturating_add(reach_.slots() + zombies_, shape::outbox_slots))};
         if (fresh.slot == nil) return refuse(cache_reason::over_budget);
         node& made = slab_.node(fresh.slot);
-        // What moves without a throw comes last: a caller's argument is not lost to the other's failure.
-        if constexpr (std::is_nothrow_move_constructible_v<V>) {
-            key.construct_at(std::addressof(made.key));
-            part_guard<K> built{std::addressof(made.key)};
-            value.construct_at(std::addressof(made.value));
-            built.keep();
-        } else {
-            value.construct_at(std::addressof(made.value));
-            part_guard<V> built{std::addressof(made.value)};
-            key.construct_at(std::addressof(made.key));
-            built.keep();
-        }
+        construct_both(std::addressof(made.key), key, std::addressof(made.value), value);
         const std::uint32_t slot = fresh.keep();
 
         // From here on nothing can fail.
@@ -353,12 +251,10 @@ public:
             order_.replace(slab_.pages(), old, slot);
             forget(old);
             retire(old, removal_cause::replaced);
-            if constexpr (counts) ++stats_.replacements;
-        } else {
-            if constexpr (counts) ++stats_.insertions;
         }
+        changes_.stored(replaced);
         make_room(replaced ? 0 : 1, charge + leaving, slot);
-        if constexpr (!rehash_is_free) made.hash = hash;
+        keys_.keep_hash(made, hash);
         if constexpr (!std::is_empty_v<note_type>) made.note = note;
         if (!replaced) {
             index_.insert(hash, slot);
@@ -367,8 +263,8 @@ public:
         ++entries_;
         bytes_ += charge;
         if (weighs()) slab_.weight(slot) = static_cast<std::uint32_t>(charge);
-        if constexpr (has_pins) slab_.pins(slot) = resident;
-        if (timed()) deadlines_.add(slot, time_to_live);
+        if constexpr (has_pins) slab_.pins(slot).enter();
+        if (lifetimes_.timed()) lifetimes_.add(slot, time_to_live);
         keep_real_room(leaving);
         return put_result::kept(replaced);
     }
@@ -378,7 +274,7 @@ public:
         index_.erase(hash_of(slot), slot);
         order_.remove(slab_.pages(), slot);
         forget(slot);
-        if constexpr (counts) count_removal(cause);
+        changes_.removed(cause);
         retire(slot, cause);
     }
 
@@ -388,7 +284,7 @@ public:
         while (lacks_real_room(leaving) && give_real_room()) {}
     }
     /// The part of it that removes nobody: for the end of a pin, which may come while the cache ends.
-    void give_idle_pages() noexcept {
+    PLATEAU_COLD void give_idle_pages() noexcept {
         while (lacks_real_room() && slab_.release_empty_page()) {}
     }
 
@@ -403,7 +299,7 @@ public:
     /// Effects: gives the memory of an empty cache back.
     void release_if_empty() noexcept {
         if (entries_ != 0 || slab_.used() != 0) return;
-        slab_.release(first_page(bounds_));
+        slab_.release(reach::first_page(bounds_, Policies::max_first_page_bytes));
         index_.release();
         order_.release();
         set_bounds();
@@ -427,14 +323,12 @@ public:
     /// Bytes that a put with this answer of the weigher lacks, unless it removes others. 0 if it will be refused.
     [[nodiscard]] std::size_t shortage(std::size_t held) const noexcept {
         const std::size_t charge = saturating_add(held, entry_overhead);
-        if (bounds_.max_bytes == unlimited || closed_ || charge > heaviest_) return 0;
-        const std::size_t wanted = saturating_add(used_bytes(), charge);
-        return wanted > bounds_.max_bytes ? wanted - bounds_.max_bytes : 0;
+        if (bounds_.max_bytes == unlimited || closed_ || charge > reach_.heaviest()) return 0;
+        return excess(saturating_add(used_bytes(), charge), bounds_.max_bytes);
     }
     /// The same, whatever it removes.
     [[nodiscard]] std::size_t sheer_shortage(std::size_t held) const noexcept {
-        const std::size_t wanted = saturating_add(leaving_, saturating_add(held, entry_overhead));
-        return wanted > bounds_.max_bytes ? wanted - bounds_.max_bytes : 0;
+        return excess(saturating_add(leaving_, saturating_add(held, entry_overhead)), bounds_.max_bytes);
     }
     /// Whether it may ask other shards for bytes: after it did so in vain, not for a while.
     [[nodiscard]] bool may_collect() noexcept { return until_collection_ == 0 || --until_collection_ == 0; }
@@ -444,13 +338,12 @@ public:
     }
     /// Effects: makes room for giving, so far as entries are in the way, down to a share of `least`.
     void make_givable(std::size_t wanted, std::size_t least) noexcept {
-        const std::size_t target = share_without(wanted, least);
+        const std::size_t target = bounds_.share_without(wanted, least);
         while (entries_ != 0 && bytes_ > target) evict(nil);
     }
     /// Effects: gives up to `wanted` bytes that are not used, and keeps `least`. Returns: how many.
-    [[nodiscard]] std::size_t give_bytes(std::size_t wanted, std::size_t least) noexcept {
-        const std::size_t given =
-            bounds_.max_bytes - larger(share_without(wanted, least), smaller(used_bytes(), bounds_.max_bytes));
+    [[nodiscard]] PLATEAU_COLD std::size_t give_bytes(std::size_t wanted, std::size_t least) noexcept {
+        const std::size_t given = bounds_.givable(wanted, least, used_bytes());
         if (given == 0) return 0;
         set_share(bounds_.max_bytes - given);
         keep_real_room();
@@ -467,22 +360,16 @@ public:
 
     /// Bytes that pinning this slot lacks.
     [[nodiscard]] std::size_t pin_shortage(std::uint32_t slot) const noexcept {
-        if (slab_.pins(slot) != resident || bounds_.max_pinned_bytes == unlimited) return 0;
-        const std::size_t wanted = saturating_add(pinned_bytes_, charge_of(slot));
-        return wanted > bounds_.max_pinned_bytes ? wanted - bounds_.max_pinned_bytes : 0;
+        if (!slab_.pins(slot).only_resident() || bounds_.max_pinned_bytes == unlimited) return 0;
+        return excess(saturating_add(pinned_bytes_, charge_of(slot)), bounds_.max_pinned_bytes);
     }
-    /// Bytes for pins that no pin uses.
-    [[nodiscard]] std::size_t spare_pinned_bytes() const noexcept {
-        if (bounds_.max_pinned_bytes == unlimited || pinned_bytes_ > bounds_.max_pinned_bytes) return 0;
-        return bounds_.max_pinned_bytes - pinned_bytes_;
-    }
+    [[nodiscard]] std::size_t spare_pinned_bytes() const noexcept { return bounds_.spare_pinned(pinned_bytes_); }
     void add_pinned_bytes(std::size_t bytes) noexcept { bounds_.max_pinned_bytes += bytes; }
     /// Effects: gives what is not used beyond `spare`. Returns: how many bytes.
     [[nodiscard]] std::size_t give_pinned_bytes(std::size_t spare) noexcept {
-        if (bounds_.max_pinned_bytes == unlimited) return 0;
-        const std::size_t kept = saturating_add(pinned_bytes_, spare);
-        if (kept >= bounds_.max_pinned_bytes) return 0;
-        return std::exchange(bounds_.max_pinned_bytes, kept) - kept;
+        const std::size_t given = bounds_.spare_pinned(saturating_add(pinned_bytes_, spare));
+        bounds_.max_pinned_bytes -= given;
+        return given;
     }
 
     /// Effects: from now on weights are kept; `weigh(key, value)` is asked for those of the entries that are here.
@@ -490,18 +377,17 @@ public:
     template <class Weigh>
     void start_weighing(Weigh weigh) {
         if (weighs()) return;
-        slab_.add_weights(static_cast<std::uint32_t>(entry_overhead));
-        weights_guard made{slab_};
         std::size_t bytes = 0;
         std::size_t pinned_bytes = zombies_ * entry_overhead;
-        for_each([&](std::uint32_t slot) {
-            const node& entry = slab_.node(slot);
-            const std::size_t charge = saturating_add<std::size_t>(weigh(entry.key, entry.value), entry_overhead);
-            slab_.weight(slot) = static_cast<std::uint32_t>(smaller(charge, max_weight));
-            bytes += slab_.weight(slot);
-            if (pinned(slot)) pinned_bytes += slab_.weight(slot);
+        slab_.add_weights(static_cast<std::uint32_t>(entry_overhead), [&] {
+            for_each([&](std::uint32_t slot) {
+                const node& entry = slab_.node(slot);
+                const std::size_t charge = saturating_add<std::size_t>(weigh(entry.key, entry.value), entry_overhead);
+                slab_.weight(slot) = static_cast<std::uint32_t>(smaller(charge, reach::max_weight));
+                bytes += slab_.weight(slot);
+                if (pinned(slot)) pinned_bytes += slab_.weight(slot);
+            });
         });
-        made.slab = nullptr;
         bytes_ = bytes;
         pinned_bytes_ = pinned_bytes;
     }
@@ -529,33 +415,33 @@ public:
         slab_.give_back(slot);
     }
 
-    // ---- pins: [resident:1 | pins:31] a slot
+    // ---- pins
 
     [[nodiscard]] bool pinned(std::uint32_t slot) const noexcept {
-        if constexpr (has_pins) return (slab_.pins(slot) & ~resident) != 0;
+        if constexpr (has_pins) return slab_.pins(slot).pinned();
         else return false;
     }
     /// Returns: none, or pinned_full.
     [[nodiscard]] cache_reason pin(std::uint32_t slot) noexcept {
-        std::uint32_t& count = slab_.pins(slot);
-        if (count == resident) {
+        pin_count& count = slab_.pins(slot);
+        if (count.only_resident()) {
             if (pin_shortage(slot) != 0) return refuse(cache_reason::pinned_full).reason();
             pinned_bytes_ += charge_of(slot);
-        } else if (count == (resident | ~resident)) {
+        } else if (count.full()) {
             return refuse(cache_reason::pinned_full).reason();
         }
-        ++count;
+        count.pin();
         return cache_reason::none;
     }
     /// A pin of the cache's own, for an entry that is on its way out while others hold it: never refused.
-    void hold(std::uint32_t slot) noexcept { ++slab_.pins(slot); }
+    void hold(std::uint32_t slot) noexcept { slab_.pins(slot).pin(); }
     /// Returns: true when that was the last pin of an entry that has left: the caller ends it, and gives it back.
     [[nodiscard]] bool unpin(std::uint32_t slot) noexcept {
-        std::uint32_t& count = slab_.pins(slot);
-        --count;
-        if ((count & ~resident) != 0) return false;
+        pin_count& count = slab_.pins(slot);
+        count.unpin();
+        if (count.pinned()) return false;
         pinned_bytes_ -= charge_of(slot);
-        if (count != 0) return false;
+        if (count.held()) return false;
         --zombies_;
         return true;
     }
@@ -564,58 +450,22 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return entries_; }
     [[nodiscard]] std::size_t pinned_bytes() const noexcept { return pinned_bytes_; }
-    [[nodiscard]] const limits& bounds() const noexcept { return bounds_; }
+    [[nodiscard]] const core_bounds& bounds() const noexcept { return bounds_; }
     [[nodiscard]] bool idle() const noexcept { return slab_.used() == 0; }
 
     [[nodiscard]] cache_stats stats() const noexcept {
-        cache_stats now = stats_;
-        now.hits = looks_.hits;
-        now.misses = looks_.misses;
+        cache_stats now;
+        looks_.add_to(now);
+        changes_.add_to(now);
         now.entries = entries_;
         now.bytes = bytes_;
         now.pinned_bytes = pinned_bytes_;
         return now;
     }
 
-    /// What the shards of a cache add up to its ceiling.
-    struct ceiling {
-        std::size_t structure;  ///< tables, index and order; without a byte bound, entries too
-        std::size_t overhang;   ///< beyond the byte bound: what was left behind when it was lowered
-        std::size_t scattered;  ///< pages that pinned entries may hold back, each alone in one
-        std::size_t pinned;     ///< bytes charged for what is pinned now
-        std::size_t slot;       ///< bytes of one slot
-    };
-    /// Beside the bounded bytes and their `slack_bytes`: a bound that was lowered leaves memory behind until the cache
-    /// is cleared, and that counts too.
-    [[nodiscard]] ceiling memory_ceiling() const noexcept {
-        ceiling parts{};
-        std::size_t sum = sizeof(cache_core) + sizeof(timer_wheel);
-        sum = saturating_add(sum, larger(index_type::bytes_for(slot_limit_), index_.bytes()));
-        sum = saturating_add(sum, larger(order_type::bytes_for(slot_limit_), order_.bytes()));
-        if (bounds_.all_bytes != unlimited) {
-            const std::size_t held = saturating_add(slab_.idle_bytes(), used_bytes());
-            const std::size_t allowed = real_bytes(bounds_.max_bytes);
-            parts.overhang = held > allowed ? held - allowed : 0;
-            sum = saturating_add(sum, tables_ceiling());
-        } else {
-            sum = saturating_add(sum, ceiling_by_entries());
-        }
-        parts.structure = sum;
-        parts.pinned = pinned_bytes_;
-        parts.slot = bytes_a_slot();
-        if constexpr (has_pins) parts.scattered = slot_limit_ / slab_type::page_slots + 1;
-        return parts;
-    }
-    /// What the slabs of `shards` may come to beside that many charged bytes, where a slot takes `slot`.
-    [[nodiscard]] static constexpr std::size_t slack_bytes(std::size_t bytes, std::size_t shards,
-                                                           std::size_t slot) noexcept {
-        return saturating_add(bytes / 8, saturating_mul(shards, idle_slots * slot));
-    }
-    /// What pins may come to: what is pinned, and a page for each that was left behind by all other entries.
-    [[nodiscard]] static constexpr std::size_t pinned_ceiling(std::size_t bytes, std::size_t scattered,
-                                                              std::size_t slot) noexcept {
-        const std::size_t pages = smaller(bytes / entry_overhead, scattered);
-        return saturating_add(bytes, saturating_mul(pages, slab_type::page_slots * slot));
+    [[nodiscard]] core_ceiling memory_ceiling() const noexcept {
+        const ceilings most{slab_, index_, order_, reach_.slots(), bytes_a_slot()};
+        return most.within(bounds_, used_bytes(), pinned_bytes_, sizeof(cache_core));
     }
 
     /// I1 to I5, by looking at every entry. A violation where one does not hold. For tests.
@@ -629,13 +479,13 @@ public:
                             "cache I2: the index finds each entry of the order");
             PLATEAU_EXPECTS(++entries <= entries_, "cache I2: the order holds each entry once");
             bytes += charge_of(slot);
-            with_deadline += deadlines_.has_one(slot);
+            with_deadline += lifetimes_.has_one(slot);
         }
         PLATEAU_EXPECTS(entries == entries_, "cache I2: the order holds each entry");
-        PLATEAU_EXPECTS(entries_ <= slot_limit_, "cache I1: no more entries than the bound");
+        PLATEAU_EXPECTS(entries_ <= reach_.slots(), "cache I1: no more entries than the bound");
         PLATEAU_EXPECTS(bytes == bytes_, "cache I3: the charged bytes are the sum of the weights");
         PLATEAU_EXPECTS(bytes_ <= bounds_.max_bytes, "cache I1: no more bytes than the bound");
-        PLATEAU_EXPECTS(deadlines_.size() == with_deadline, "cache I4: who has a deadline is in the wheel");
+        PLATEAU_EXPECTS(lifetimes_.size() == with_deadline, "cache I4: who has a deadline is in the wheel");
         // Slots come back some at a time while a call sees entries out, and with pins whenever one ends.
         PLATEAU_EXPECTS(has_pins || leaving_ != 0 || entries_ <= 1 || !lacks_real_room(),
                         "cache I5: idle slab and charged bytes stay bounded");
@@ -644,8 +494,6 @@ public:
     }
 
 private:
-    static constexpr std::uint32_t resident = 0x8000'0000U;
-    static constexpr std::size_t max_weight = 0xffff'ffffU;
     static constexpr unsigned puts_between_collections = 32;
 
     struct slot_guard {
@@ -656,21 +504,6 @@ private:
             if (slot == nil) return;
             core.slab_.give_back(slot);
             while (core.lacks_real_room() && core.slab_.release_empty_page()) {}  // the page it came from, if new
-        }
-    };
-    struct weights_guard {
-        slab_type* slab;
-        explicit weights_guard(slab_type& made) noexcept : slab(&made) {}
-        ~weights_guard() {
-            if (slab != nullptr) slab->drop_weights();
-        }
-    };
-    template <class T>
-    struct part_guard {
-        T* part;
-        void keep() noexcept { part = nullptr; }
-        ~part_guard() {
-            if (part != nullptr) std::destroy_at(part);
         }
     };
 
@@ -686,10 +519,7 @@ private:
             found& answer;
             PLATEAU_ALWAYS_INLINE bool operator()(std::uint32_t slot) const {
                 node& at = slots[slot];
-                if constexpr (!rehash_is_free) {
-                    if (at.hash != hash) return false;
-                }
-                if (!static_cast<bool>(core.equal_(std::as_const(at.key), key))) return false;
+                if (!core.keys_.is_of(at, hash, key)) return false;
                 answer.entry = &at;
                 answer.slot = slot;
                 return true;
@@ -711,9 +541,9 @@ private:
                                                                std::uint32_t& over) {
         const found at = find_among(slots, hash, key);
         if (at) {
-            if (is_live(slots, at, now)) [[likely]] {
+            if (!lifetimes_.over_among(slots, at.slot, now)) [[likely]] {
                 if constexpr (Slots::may_move_deadlines) {
-                    if (deadlines_.idles()) [[unlikely]]
+                    if (lifetimes_.idles()) [[unlikely]]
                         return copy_use_and_touch(slots, at);
                 }
                 return copy_and_use(slots, at);
@@ -722,16 +552,6 @@ private:
         }
         count_miss();
         return std::nullopt;
-    }
-    /// Expects: timed(), or there is a judge.
-    template <class Slots, class Now>
-    [[nodiscard]] PLATEAU_ALWAYS_INLINE bool is_live(Slots slots, found at, Now now) {
-        if constexpr (judged) {
-            return !over_now(at.slot, now);
-        } else {
-            observe(now());
-            return !deadlines_.is_over(slots.deadline(at.slot));
-        }
     }
     /// A copy that may throw is made before anything changes.
     template <class Slots>
@@ -751,49 +571,14 @@ private:
     template <class Slots>
     PLATEAU_COLD answer_of<V> copy_use_and_touch(Slots slots, found at) {
         answer_of<V> answer = copy_and_use(slots, at);
-        deadlines_.touch(at.slot);
+        lifetimes_.touch(at.slot);
         return answer;
     }
 
     // ---- bounds
 
-    /// Without a byte bound the slab never shrinks: then it is one page, unless that would be very large. The system
-    /// gives such a page memory as its slots are first used.
-    [[nodiscard]] static std::size_t first_page(const limits& bounds) noexcept {
-        if (bounds.max_bytes != unlimited) return 0;
-        const std::size_t slots = saturating_add(bounds.max_entries, Policies::outbox_slots);
-        return slots <= Policies::max_first_page_bytes / slab_type::slot_bytes ? slots : 0;
-    }
-
-    static constexpr std::size_t idle_slots = 2 * slab_type::page_slots + Policies::outbox_slots;
-
-    void set_bounds() noexcept {
-        heaviest_ = smaller(smaller(bounds_.all_bytes, bounds_.max_entry_bytes), max_weight);
-        slot_limit_ = smaller(bounds_.max_entries, max_slots);
-        if (bounds_.all_bytes != unlimited) {
-            // A shard may hold more than its part, but the tables of all are not laid out for all of it.
-            const std::size_t most =
-                smaller(saturating_add(bounds_.fair_bytes, bounds_.fair_bytes / 4), bounds_.all_bytes);
-            slot_limit_ = smaller(slot_limit_, larger(most / entry_overhead,
-                                                      smaller(bounds_.all_bytes / entry_overhead, std::size_t{1})));
-        }
-        real_limit_ = real_bytes(bounds_.max_bytes);
-    }
-    /// What must stay beside the share, because it cannot be given back yet, stays allowed.
-    void set_share(std::size_t bytes) noexcept {
-        const std::size_t allowed = real_bytes(bounds_.max_bytes);
-        const std::size_t overhang = real_limit_ != unlimited && real_limit_ > allowed ? real_limit_ - allowed : 0;
-        bounds_.max_bytes = bytes;
-        real_limit_ = saturating_add(real_bytes(bytes), overhang);
-    }
-    /// I5: what may be held for that many charged bytes.
-    [[nodiscard]] std::size_t real_bytes(std::size_t bytes) const noexcept {
-        return bytes == unlimited ? unlimited : saturating_add(bytes, slack_bytes(bytes, 1, bytes_a_slot()));
-    }
-    [[nodiscard]] std::size_t share_without(std::size_t wanted, std::size_t least) const noexcept {
-        const std::size_t left = bounds_.max_bytes > wanted ? bounds_.max_bytes - wanted : 0;
-        return larger(left, smaller(least, bounds_.max_bytes));
-    }
+    void set_bounds() noexcept { reach_.set(bounds_, bytes_a_slot()); }
+    void set_share(std::size_t bytes) noexcept { reach_.set_share(bounds_, bytes, bytes_a_slot()); }
     std::size_t apply_bounds() noexcept {
         const std::size_t before = entries_;
         set_bounds();
@@ -803,13 +588,13 @@ private:
         // One large page, or tables, too large for the new bound: only an empty slab gives them back.
         while (entries_ != 0) remove(order_.coldest(), removal_cause::size);
         if (slab_.used() == 0) release_if_empty();
-        else real_limit_ = saturating_add(real_bytes(bounds_.max_bytes), slab_.bytes());  // until then
+        else reach_.allow_beside(bounds_, slab_.bytes_with(bytes_a_slot()), bytes_a_slot());  // until then
         return before;
     }
 
     /// Of the one that is about to come, which may stand in the order already but is not counted, nothing is asked.
     void make_room(std::size_t entries, std::size_t charge, std::uint32_t coming) noexcept {
-        while (entries_ != 0 && (entries_ + entries > slot_limit_ ||
+        while (entries_ != 0 && (entries_ + entries > reach_.slots() ||
                                  (bounds_.max_bytes != unlimited && bytes_ + charge > bounds_.max_bytes)))
             evict(coming);
     }
@@ -820,8 +605,9 @@ private:
 
     /// I5
     [[nodiscard]] bool lacks_real_room(std::size_t leaving = 0) const noexcept {
-        return real_limit_ != unlimited &&
-               saturating_add(saturating_add(slab_.idle_bytes(), bytes_), leaving) > real_limit_;
+        if (reach_.real_limit() == unlimited) return false;
+        const std::size_t idle = slab_.idle_slots() * bytes_a_slot();
+        return saturating_add(saturating_add(idle, bytes_), leaving) > reach_.real_limit();
     }
     /// Returns: false when there is nothing to give but the newest entry.
     PLATEAU_COLD bool give_real_room() noexcept {
@@ -832,7 +618,7 @@ private:
     }
 
     put_result refuse(cache_reason why) noexcept {
-        if constexpr (counts) ++stats_.rejections;
+        changes_.refused();
         return why;
     }
 
@@ -842,21 +628,18 @@ private:
 
     // ---- structure
 
-    [[nodiscard]] std::uint32_t hash_of(std::uint32_t slot) const noexcept {
-        if constexpr (rehash_is_free) return low_half(spread<hash_type>(hash_(slab_.node(slot).key)));
-        else return slab_.node(slot).hash;
-    }
+    [[nodiscard]] std::uint32_t hash_of(std::uint32_t slot) const noexcept { return keys_.hash_of(slab_.node(slot)); }
 
     /// Out of the wheel and the sums; index and order are the caller's.
     void forget(std::uint32_t slot) noexcept {
-        deadlines_.remove(slot);
+        lifetimes_.remove(slot);
         --entries_;
         bytes_ -= charge_of(slot);
     }
 
     void retire(std::uint32_t slot, removal_cause cause) noexcept {
         if constexpr (has_pins) {
-            slab_.pins(slot) &= ~resident;
+            slab_.pins(slot).leave();
             if (pinned(slot)) {
                 ++zombies_;
                 if constexpr (ends_matter) hold(slot);  // until it is told: it must not end while it is queued
@@ -867,95 +650,29 @@ private:
         else if (!pinned(slot)) slab_.give_back(slot);
     }
 
-    void count_removal(removal_cause cause) noexcept {
-        switch (cause) {
-        case removal_cause::size:
-            ++stats_.evictions;
-            break;
-        case removal_cause::expired:
-            ++stats_.expirations;
-            break;
-        case removal_cause::replaced:
-            break;  // counted where it is stored
-        case removal_cause::erased:
-            ++stats_.erasures;
-            break;
-        case removal_cause::tag:
-            ++stats_.invalidations;
-            break;
-        case removal_cause::cleared:
-            ++stats_.cleared;
-            break;
-        case removal_cause::rejected:
-            break;  // never was an entry
-        }
-    }
-
-    // ---- the end of an entry
-
-    [[nodiscard]] bool expired(std::uint32_t slot) const noexcept { return timed() && deadlines_.over(slot); }
-    [[nodiscard]] bool condemned([[maybe_unused]] std::uint32_t slot) const noexcept {
-        if constexpr (judged) return verdicts_.over(slab_.node(slot).note);
-        else return false;
-    }
-    std::size_t reclaim_expired(std::size_t& budget) noexcept {
-        std::size_t removed = 0;
-        for (deadlines_.turn(); budget != 0 && deadlines_.has_due(); --budget) {
-            const std::uint32_t slot = deadlines_.take_due();
-            if (slot == nil) continue;
-            remove(slot, removal_cause::expired);
-            ++removed;
-        }
-        return removed;
-    }
-
     [[nodiscard]] std::size_t bytes_a_slot() const noexcept {
-        return slab_type::slot_bytes + (deadlines_.idles() ? sizeof(std::uint32_t) : 0);
-    }
-    /// Few large entries may fill the budget while the index grows for many small ones: then the one that it had before
-    /// its last step stands beside the new. What the order of eviction keeps grows after it, and is smaller.
-    [[nodiscard]] std::size_t tables_ceiling() const noexcept {
-        const std::size_t slots = saturating_add(slot_limit_, Policies::outbox_slots);
-        const std::size_t tables = larger(slab_type::table_bytes_for(slots), slab_.table_bytes());
-        return saturating_add(tables, index_type::bytes_for(slot_limit_ / 2 + 1));
-    }
-    /// Without a byte bound: only what bounds the bytes of one entry bounds those of all.
-    [[nodiscard]] std::size_t ceiling_by_entries() const noexcept {
-        const std::size_t most = slab_type::bytes_for(slot_limit_ + Policies::outbox_slots, bytes_a_slot());
-        const std::size_t slots = larger(most, slab_.bytes_with(bytes_a_slot()));
-        const std::size_t outgrown = index_type::bytes_for(slot_limit_ / 2 + 1);
-        const std::size_t structure = saturating_add(slots, outgrown);  // a growing index stands beside the old one
-        if constexpr (owns_nothing) return structure;
-        return saturating_add(
-            structure, saturating_mul(saturating_add(slot_limit_, Policies::outbox_slots), bounds_.max_entry_bytes));
+        return slab_type::slot_bytes + (lifetimes_.idles() ? sizeof(std::uint32_t) : 0);
     }
 
     // By lines of 64 bytes, for threads that take turns: a hit writes the first, where the shard's lock is, and a put
     // the one where the slab ends and the counters begin besides. What a look-up only reads stands between them.
-    struct {
-        std::uint64_t hits = 0;
-        std::uint64_t misses = 0;
-    } looks_;
+    look_counters<typename Policies::stats> looks_;
     order_type order_;
     std::size_t entries_ = 0;
     std::size_t bytes_ = 0;
     std::size_t leaving_ = 0;  // charged for what is on its way out, and not pinned
     std::size_t pinned_bytes_ = 0;
     index_type index_;
-    std::size_t heaviest_ = 0;
-    std::size_t slot_limit_ = 0;
-    std::size_t real_limit_ = unlimited;
+    reach reach_;
     slab_type slab_;
-    cache_stats stats_;  // but hits and misses
+    change_counters<typename Policies::stats> changes_;
     outbox outbox_;
     std::size_t zombies_ = 0;  // left the cache, still pinned
     unsigned until_collection_ = 0;
     bool closed_ = false;
-    limits bounds_;
-    deadlines_type deadlines_;
-    PLATEAU_NO_UNIQUE_ADDRESS verdicts_type verdicts_;
-    PLATEAU_NO_UNIQUE_ADDRESS hash_type hash_;
-    PLATEAU_NO_UNIQUE_ADDRESS typename Policies::equal equal_;
+    core_bounds bounds_;
+    lifetimes_type lifetimes_;
+    PLATEAU_NO_UNIQUE_ADDRESS typename shape::match_type keys_;
 };
 
 }

@@ -133,6 +133,9 @@ public:
         return any() && slab_.deadline(slot) != no_deadline;
     }
 
+protected:
+    [[nodiscard]] const Slab& slab() const noexcept { return slab_; }
+
 private:
     [[nodiscard]] duration until(std::uint32_t deadline, time_point now) const noexcept {
         if (deadline == no_deadline) return forever;

@@ -72,10 +72,11 @@ private:
         for (; entries.next != entries.count && !batch.full(); ++entries.next) {
             const mark& one = entries.marks[entries.next];
             const std::uint32_t slot = in->find_again(one.hash, one.slot);
-            if (slot == nil || in->over_at(slot, [now] { return now; })) continue;
+            if (slot == nil || in->lifetimes().over_at(slot, [now] { return now; })) continue;
             const auto& entry = in->at(slot);
-            const duration left = fresh_left(entry, in->remaining_in_use(slot, now), now);
-            if (left > duration::zero()) batch.add(entry.key, entry.value, left, in->idle_remaining(slot, now));
+            const duration left = fresh_left(entry, in->lifetimes().remaining_in_use(slot, now), now);
+            if (left > duration::zero())
+                batch.add(entry.key, entry.value, left, in->lifetimes().idle_remaining(slot, now));
         }
     }
 

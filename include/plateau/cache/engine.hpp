@@ -110,7 +110,9 @@ public:
     template <class Q>
     [[nodiscard]] std::optional<duration> remaining(const Q& query) const {
         std::optional<duration> answer;
-        find_quietly(query, [&](const core_type& core, found at, auto now) { answer = core.remaining(at.slot, now); });
+        find_quietly(query, [&](const core_type& core, found at, auto now) {
+            answer = core.lifetimes().remaining(at.slot, now);
+        });
         return answer;
     }
     template <class F>
@@ -120,9 +122,9 @@ public:
         const visit_guard inside(visitors_);
         for_each_shard([&](shard_type& shard) {
             typename shard_type::template quiet_session<true> in(shard);
-            const given_time moment{in->timed() ? now() : time_point{}};
+            const given_time moment{in->lifetimes().timed() ? now() : time_point{}};
             in->for_each(from, [&](std::uint32_t slot) {
-                if (in->over_at(slot, moment)) return;
+                if (in->lifetimes().over_at(slot, moment)) return;
                 const auto& entry = in->at(slot);
                 f(std::as_const(entry.key), std::as_const(entry.value));
             });
@@ -207,7 +209,7 @@ public:
                         lacks = provide(*in, held, brought);
                 }
                 if (lacks.bytes == 0 || tries == budget_type::max_collections) {
-                    if (in->asks_time(time_to_live)) in->observe(now());
+                    if (in->lifetimes().asks_time(time_to_live)) in->lifetimes().observe(now());
                     const put_result done = in->put(low_half(hash), key, value, held, time_to_live, note);
                     shard.settle();
                     return done;
@@ -233,7 +235,7 @@ public:
         const std::uint32_t slot = in->find(low_half(hash), key.view()).slot;
         bool erased = false;
         if (slot != nil) {
-            if (in->over(slot)) in->remove_over(slot);
+            if (in->lifetimes().over(slot)) in->remove_over(slot);
             else erased = chosen(std::as_const(in->at(slot).note));
             if (erased) in->remove(slot, removal_cause::erased);
         }
@@ -260,7 +262,7 @@ public:
             session in(shard);
             observe(*in);
             in->for_each([&](std::uint32_t slot) {
-                if (erased == budget || in->over(slot)) return;
+                if (erased == budget || in->lifetimes().over(slot)) return;
                 const auto& entry = in->at(slot);
                 if (!chosen(std::as_const(entry.key), std::as_const(entry.value))) return;
                 in->remove(slot, removal_cause::erased);
@@ -356,7 +358,7 @@ public:
     [[nodiscard]] std::optional<time_point> next_deadline() const noexcept {
         std::optional<time_point> earliest;
         for_each_shard([&](shard_type& shard) {
-            const auto next = session(shard)->next_deadline();
+            const auto next = session(shard)->lifetimes().next();
             if (next && (!earliest || *next < *earliest)) earliest = next;
         });
         return earliest;
@@ -377,17 +379,18 @@ public:
         std::size_t slot = 0;
         std::size_t pinned = 0;  // more than the bound where that was lowered
         for_each_shard([&](shard_type& shard) {
-            const typename core_type::ceiling part = session(shard)->memory_ceiling();
+            const core_ceiling part = session(shard)->memory_ceiling();
             sum = saturating_add(sum, saturating_add(part.structure, part.overhang));
             scattered += part.scattered;
             slot = part.slot;
             pinned += part.pinned;
         });
         if (const std::size_t bytes = budget_.bytes().limit(); bytes != unlimited)
-            sum = saturating_add(sum, saturating_add(bytes, core_type::slack_bytes(bytes, shards_.size(), slot)));
+            sum =
+                saturating_add(sum, saturating_add(bytes, core_type::reach::slack_bytes(bytes, shards_.size(), slot)));
         if constexpr (has_pins)
-            sum = saturating_add(sum,
-                                 core_type::pinned_ceiling(larger(budget_.pinned().limit(), pinned), scattered, slot));
+            sum = saturating_add(
+                sum, core_type::ceilings::pinned(larger(budget_.pinned().limit(), pinned), scattered, slot));
         return sum;
     }
     void check_invariants() const noexcept {
@@ -435,7 +438,7 @@ private:
         const time_point start = now();
         aging how{options_.time_to_idle, options_.ttl_jitter, options_.ttl_jitter == 0 ? 0 : draw_seed().first};
         shards_.make(shards_type::count_for(options_), [&](std::size_t i) {
-            const typename core_type::limits bounds{
+            const core_bounds bounds{
                 .max_entries = shards_.share(options_.max_entries, i),
                 .max_bytes = budget_.bytes_at_first(),
                 .all_bytes = budget_.bytes().limit(),
@@ -503,9 +506,9 @@ private:
             }
             session in(shard);
             if (in->weighs() && !weighed) continue;
-            if (in->asks_time(time_to_live)) in->observe(now());
+            if (in->lifetimes().asks_time(time_to_live)) in->lifetimes().observe(now());
             const found old = in->find(low_half(hash), key.view());
-            if (old && !in->over(old.slot)) return false;
+            if (old && !in->lifetimes().over(old.slot)) return false;
             if constexpr (pooled) budget_.provide_unused(*in, held);
             if (!in->has_room(held)) in->reclaim();
             if (!in->has_room(held)) return false;
@@ -523,7 +526,7 @@ private:
     };
 
     void observe(core_type& core) const noexcept {
-        if (core.timed()) core.observe(now());
+        if (core.lifetimes().timed()) core.lifetimes().observe(now());
     }
 
     /// Returns: a live entry, or none after counting the miss. An expired one is removed.
@@ -535,7 +538,7 @@ private:
             core.count_miss();
             return {};
         }
-        if (core.over_now(at.slot, moment)) [[unlikely]] {
+        if (core.lifetimes().over_now(at.slot, moment)) [[unlikely]] {
             core.remove_over(at.slot);
             core.count_miss();
             return {};
@@ -579,7 +582,7 @@ private:
         } else {
             {
                 typename shard_type::template quiet_session<get_runs_user_code<Q>> in(shard);
-                if (!in->may_end()) [[likely]]
+                if (!in->lifetimes().may_end()) [[likely]]
                     return in->get(low_half(hash), key.view());
             }
             // The clock is read before the look-up, even if that finds nothing: a call in its midst would cost more.
@@ -640,7 +643,7 @@ private:
         const found at = in->find(low_half(hash), key.view());
         std::optional<time_point> moment;  // the clock is asked once, and only if it matters
         const auto once = [&] { return moment ? *moment : *(moment = now()); };
-        if (!at || in->over_at(at.slot, once)) return false;
+        if (!at || in->lifetimes().over_at(at.slot, once)) return false;
         f(*in, at, once);
         return true;
     }

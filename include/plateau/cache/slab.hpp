@@ -2,6 +2,7 @@
 #pragma once
 
 #include <plateau/cache/chunk_index.hpp>
+#include <plateau/cache/pin_count.hpp>
 #include <plateau/cache/timer_wheel.hpp>
 #include <plateau/config.hpp>
 #include <plateau/detail/checked.hpp>
@@ -64,7 +65,7 @@ public:
                                                                     : MaxPageBytes / sizeof(Node));
     /// Bytes of one slot with every column but that of fixed deadlines.
     static constexpr std::size_t slot_bytes = sizeof(Node) + sizeof(std::uint32_t) + sizeof(std::uint32_t) +
-                                              sizeof(timer_links) + (HasPins ? sizeof(std::uint32_t) : 0);
+                                              sizeof(timer_links) + (HasPins ? sizeof(pin_count) : 0);
 
     /// The first page has `first_page` slots, at least one ordinary page: where all that will ever be needed is in it,
     /// a slot is found without a table.
@@ -112,7 +113,7 @@ public:
     [[nodiscard]] std::uint32_t& weight(std::uint32_t slot) const noexcept {
         return pages_[page_of(slot)].weights[place_of(slot)];
     }
-    [[nodiscard]] std::uint32_t& pins(std::uint32_t slot) const noexcept {
+    [[nodiscard]] pin_count& pins(std::uint32_t slot) const noexcept {
         return pages_[page_of(slot)].pins[place_of(slot)];
     }
 
@@ -152,16 +153,17 @@ public:
         has_fixed_deadlines_ = true;
         one_page_range_ = nil;
     }
-    /// Effects: from now on each slot has a weight; those that exist already have `weight`.
-    void add_weights(std::uint32_t weight) {
+    /// Effects: from now on each slot has a weight; those that exist already have `weight`, unless `correct()` writes
+    /// another there. Throws: what `correct` throws, too.
+    template <class F>
+    void add_weights(std::uint32_t weight, F correct) {
         add_column(&page::weights);
+        column_guard<std::uint32_t> undone{*this, &page::weights, page_count_};
         for (std::uint32_t id = 0; id < page_count_; ++id)
             for (std::uint32_t i = 0; i < pages_[id].slots; ++i) std::construct_at(pages_[id].weights + i, weight);
+        correct();
+        undone.pages = 0;
         has_weights_ = true;
-    }
-    void drop_weights() noexcept {
-        column_guard<std::uint32_t> all{*this, &page::weights, page_count_};
-        has_weights_ = false;
     }
     /// Calls `f(deadline&)` for every deadline of every slot, taken or not. Expects: has_timers().
     template <class F>
@@ -206,12 +208,13 @@ public:
     }
 
     [[nodiscard]] std::size_t used() const noexcept { return used_; }
-    /// Bytes of pages in which no entry stands. The tables are not among them: they stay while one page does.
-    [[nodiscard]] std::size_t idle_bytes() const noexcept { return bytes_ - table_bytes() - used_ * slot_bytes_now(); }
+    /// Slots in which no entry stands.
+    [[nodiscard]] std::size_t idle_slots() const noexcept { return slots_ - used_; }
     /// What the pages of today come to, tables included, once a slot takes `bytes_a_slot`.
     [[nodiscard]] std::size_t bytes_with(std::size_t bytes_a_slot) const noexcept {
-        return (bytes_ - table_bytes()) / slot_bytes_now() * bytes_a_slot + table_bytes();
+        return slots_ * bytes_a_slot + table_bytes();
     }
+    /// The tables stay while one page does.
     [[nodiscard]] std::size_t table_bytes() const noexcept {
         return table_size_ * (sizeof(page) + sizeof(std::uintptr_t));
     }
@@ -233,19 +236,21 @@ public:
         std::size_t used = 0;
         std::size_t empty = 0;
         std::size_t with_room = 0;
+        std::size_t slots = 0;
         for (std::uint32_t id = 0; id < page_count_; ++id) {
             const page& at = pages_[id];
             if (at.slots == 0) continue;
             std::uint32_t free = 0;
             for (std::uint32_t slot = at.first_free; slot != nil; slot = node(slot).next) ++free;
             PLATEAU_EXPECTS(at.used + free == at.fresh && at.fresh <= at.slots, "slab: every slot is accounted for");
+            slots += at.slots;
             used += at.used;
             empty += at.used == 0;
             with_room += at.used < at.slots;
         }
         for (std::uint32_t id = first_open_; id != nil; id = pages_[id].next) --with_room;
         PLATEAU_EXPECTS(with_room == 0, "slab: a page is open exactly while it has room");
-        PLATEAU_EXPECTS(used == used_ + (spare_ != nil) && empty == empty_pages_,
+        PLATEAU_EXPECTS(slots == slots_ && used == used_ + (spare_ != nil) && empty == empty_pages_,
                         "slab: the sums are those of the pages");
     }
 
@@ -270,7 +275,7 @@ private:
         timer_links* links;
         std::uint32_t* fixed_deadlines;
         std::uint32_t* weights;
-        std::uint32_t* pins;
+        pin_count* pins;
         std::uint32_t slots;
         std::uint32_t used;
         std::uint32_t fresh;       ///< slots from here on were never taken
@@ -278,13 +283,6 @@ private:
         std::uint32_t previous;    ///< in the list of open pages, oldest first
         std::uint32_t next;        ///< also links the numbers of pages that were given back
     };
-
-    /// Bytes of one slot with the columns that there are.
-    [[nodiscard]] std::size_t slot_bytes_now() const noexcept {
-        return sizeof(Node) + (has_timers_ ? sizeof(std::uint32_t) + sizeof(timer_links) : 0) +
-               (has_fixed_deadlines_ ? sizeof(std::uint32_t) : 0) + (has_weights_ ? sizeof(std::uint32_t) : 0) +
-               (HasPins ? sizeof(std::uint32_t) : 0);
-    }
 
     [[nodiscard]] std::uint32_t take_from_page(std::size_t limit) {
         if (first_open_ == nil && !open_page(limit)) return nil;
@@ -367,7 +365,7 @@ private:
         if (has_timers_) fresh.links = get<timer_links>(fresh.slots);
         if (has_fixed_deadlines_) fresh.fixed_deadlines = get<std::uint32_t>(fresh.slots);
         if (has_weights_) fresh.weights = get<std::uint32_t>(fresh.slots);
-        if constexpr (HasPins) fresh.pins = get<std::uint32_t>(fresh.slots);
+        if constexpr (HasPins) fresh.pins = get<pin_count>(fresh.slots);
         whole.owner = nullptr;
 
         for (std::uint32_t i = 0; i < fresh.slots; ++i) std::construct_at(fresh.nodes + i);
@@ -379,6 +377,7 @@ private:
         for (std::size_t i = 0; i < range; ++i)
             origins_[id + i] = nodes - std::uintptr_t{id} * page_slots * sizeof(Node);
         pages_[id] = fresh;
+        slots_ += fresh.slots;
         ++empty_pages_;
         open(id);
         return true;
@@ -406,6 +405,7 @@ private:
         close(id);
         unpoison(pages_[id].nodes, pages_[id].slots * sizeof(Node));
         give_parts(pages_[id]);
+        slots_ -= pages_[id].slots;
         pages_[id] = page{};
         pages_[id].next = spare_ids_;
         spare_ids_ = id;
@@ -488,6 +488,7 @@ private:
     bool has_timers_ = false;
     bool has_fixed_deadlines_ = false;
     bool has_weights_ = false;
+    std::uint32_t slots_ = 0;  // of all pages
     std::size_t used_ = 0;
     std::uint32_t spare_ = nil;  // free, and still taken as far as its page knows
     PLATEAU_NO_UNIQUE_ADDRESS Allocator allocator_;
