@@ -6,15 +6,7 @@
 
 #include <plateau/cache.hpp>
 
-#include <atomic>
 #include <cstddef>
-#include <cstdint>
-#include <functional>
-#include <optional>
-#include <string>
-#include <thread>
-#include <utility>
-#include <vector>
 
 using namespace plateau_test;
 

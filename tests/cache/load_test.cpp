@@ -12,13 +12,10 @@
 #include <plateau/cache/tagged_cache.hpp>
 #include <plateau/stop.hpp>
 
-#include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <span>
 #include <string_view>
 #include <thread>
 #include <utility>
