@@ -20,7 +20,7 @@ namespace detail {
 /// they can do without, and comes back with that as a loan: nobody is ever in two shards at once.
 ///
 /// I1  what is taken of a pool is what the bounds of the shards allow, and what is on loan.
-/// I2  a shard that holds all it may is not refused while the pool, or shards with more than they use, have something.
+/// I2  once a call has returned nothing is on loan: what its shard did not take has gone back to the pool.
 ///
 /// Without threads and without an outer budget nothing is taken: the limits are the bounds of the one shard, and the
 /// pools only know them.
