@@ -357,10 +357,10 @@ TEST_CASE("a time to idle that is not above zero, and a jitter that is no share,
         }
         return "none";
     };
-    const std::string idle = "plateau: cache time_to_idle is not above zero\n";
+    const std::string idle = "cache_options: time_to_idle is not above zero";
     CHECK(refusal({.max_entries = 1, .time_to_idle = 0ns}) == idle);
     CHECK(refusal({.max_entries = 1, .time_to_idle = -1ns}) == idle);
-    const std::string jitter = "plateau: cache ttl_jitter is not from 0 to below 1\n";
+    const std::string jitter = "cache_options: ttl_jitter is not from 0 to below 1";
     for (const double share : {1.0, 1.5, -0.1, std::numeric_limits<double>::quiet_NaN()})
         CHECK(refusal({.max_entries = 1, .ttl_jitter = share}) == jitter);
     CHECK(refusal({.max_entries = 1, .ttl_jitter = 0.999}) == "none");

@@ -702,13 +702,12 @@ private:
     static const options& checked(const options& chosen) {
         require_option(chosen.stale_while_revalidate >= duration::zero() && chosen.stale_if_error >= duration::zero() &&
                            chosen.absent_for >= duration::zero(),
-                       "plateau: loading_cache: a time for stale or absent entries is below zero\n");
-        require_option(chosen.load_timeout > duration::zero(),
-                       "plateau: loading_cache load_timeout is not above zero\n");
+                       "loading_cache_options: a time for stale or absent entries is below zero");
+        require_option(chosen.load_timeout > duration::zero(), "loading_cache_options: load_timeout is not above zero");
         require_option(chosen.max_loads != 0 && chosen.max_loads <= table_type::most_loads,
-                       "plateau: loading_cache max_loads is 0, or above 2^20\n");
+                       "loading_cache_options: max_loads is 0, or above 2^20");
         require_option(chosen.absent_for == duration::zero() || chosen.max_absent_bytes != 0,
-                       "plateau: loading_cache max_absent_bytes is 0: no absent key could be kept\n");
+                       "loading_cache_options: max_absent_bytes is 0: no absent key could be kept");
         return chosen;
     }
     template <class... Parts>

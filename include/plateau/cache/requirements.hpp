@@ -70,25 +70,25 @@ struct cache_requirements {
     /// `most`: entries that a shard can tell apart.
     static const cache_options& checked(const cache_options& options, std::size_t most) {
         require_bound(options.max_entries, options.max_bytes);
-        require_option(options.max_entries != 0, "plateau: cache max_entries is 0: nothing could be kept\n");
-        require_option(options.max_bytes != 0, "plateau: cache max_bytes is 0: nothing could be kept\n");
-        require_option(options.max_entry_bytes != 0, "plateau: cache max_entry_bytes is 0: nothing could be kept\n");
+        require_option(options.max_entries != 0, "cache_options: max_entries is 0: nothing could be kept");
+        require_option(options.max_bytes != 0, "cache_options: max_bytes is 0: nothing could be kept");
+        require_option(options.max_entry_bytes != 0, "cache_options: max_entry_bytes is 0: nothing could be kept");
         require_max_entries(options.max_entries, most);
-        require_option(options.time_to_live > duration::zero(), "plateau: cache time_to_live is not above zero\n");
-        require_option(options.time_to_idle > duration::zero(), "plateau: cache time_to_idle is not above zero\n");
+        require_option(options.time_to_live > duration::zero(), "cache_options: time_to_live is not above zero");
+        require_option(options.time_to_idle > duration::zero(), "cache_options: time_to_idle is not above zero");
         require_option(options.ttl_jitter >= 0 && options.ttl_jitter < 1,
-                       "plateau: cache ttl_jitter is not from 0 to below 1\n");
+                       "cache_options: ttl_jitter is not from 0 to below 1");
         return options;
     }
     static void require_bound(std::size_t max_entries, std::size_t max_bytes) {
         require_option(max_entries != unlimited || max_bytes != unlimited,
-                       "plateau: a cache needs max_entries or max_bytes: without either it would grow for ever\n");
+                       "cache_options: max_entries or max_bytes must be set: without either it would grow for ever");
     }
     static void require_max_entries(std::size_t max_entries, std::size_t most) {
         require_option(max_entries == unlimited || max_entries <= most,
                        std::is_same_v<typename Policies::eviction, lru>
-                           ? "plateau: cache max_entries is above 2^32 - 2^16\n"
-                           : "plateau: cache max_entries is above 2^29 - 2^16\n");
+                           ? "cache_options: max_entries is above 2^32 - 2^16"
+                           : "cache_options: max_entries is above 2^29 - 2^16");
     }
 };
 

@@ -228,8 +228,9 @@ private:
     using table_type = detail::tag_table<typename policies::sync, typename policies::allocator>;
 
     static const options& checked(const options& how) {
-        detail::require_option(how.max_tags != 0, "plateau: cache max_tags is 0: no entry could be told by its tags\n");
-        detail::require_option(how.max_tags <= table_type::most_tags, "plateau: cache max_tags is above 65535\n");
+        detail::require_option(how.max_tags != 0,
+                               "tagged_cache_options: max_tags is 0: no entry could be told by its tags");
+        detail::require_option(how.max_tags <= table_type::most_tags, "tagged_cache_options: max_tags is above 65535");
         return how;
     }
 

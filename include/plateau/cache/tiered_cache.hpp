@@ -222,7 +222,7 @@ public:
           near_(detail::without_part<Tier>(
               [&](auto&&... rest) { return C(how.cache, std::forward<decltype(rest)>(rest)...); },
               std::forward<Parts>(parts)...)) {
-        detail::require_option(timeout_ > duration::zero(), "plateau: cache tier_timeout is not above zero\n");
+        detail::require_option(timeout_ > duration::zero(), "tiered_cache_options: tier_timeout is not above zero");
     }
     tiered_cache(const tiered_cache&) = delete;
     tiered_cache& operator=(const tiered_cache&) = delete;

@@ -3,6 +3,8 @@
 
 #include <plateau/config.hpp>
 
+#include <cstddef>
+
 #if PLATEAU_EXCEPTIONS
 #    include <stdexcept>
 #endif
@@ -15,7 +17,11 @@ namespace detail {
 #if PLATEAU_EXCEPTIONS
     throw std::invalid_argument(sentence);
 #else
-    violation(sentence);
+    char line[256] = "plateau: ";  // as every violation reads; a longer sentence is cut
+    std::size_t end = sizeof("plateau: ") - 1;
+    for (; *sentence != '\0' && end < sizeof(line) - 2; ++sentence) line[end++] = *sentence;
+    line[end] = '\n';
+    violation(line);
 #endif
 }
 
