@@ -109,7 +109,8 @@ struct worker_pool_stats {
 /// Work     `post(work)` neither waits nor allocates nor fails: the work carries its link. It shares the queue with the
 ///          tasks, in order of arrival.
 /// End      `close` refuses new tasks, those of waiting callers too. `~worker_pool` closes, runs all that was taken and
-///          posted, and joins. Not on one of its own threads: a violation.
+///          posted, and joins. Not on one of its own threads: a violation. It outlives a wait until that has told its
+///          callback or coroutine on the executor it was given.
 ///
 /// I1  at most `max_tasks` tasks wait.
 /// I2  each task taken, and each work posted, runs exactly once.
