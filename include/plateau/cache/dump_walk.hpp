@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <plateau/cache/chunk_index.hpp>
 #include <plateau/cache/dump.hpp>
-#include <plateau/cache/slab.hpp>
 #include <plateau/clock.hpp>
 #include <plateau/config.hpp>
 #include <plateau/detail/checked.hpp>
