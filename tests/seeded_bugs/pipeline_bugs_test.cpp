@@ -52,23 +52,17 @@ struct keeps_too_much : plateau::pipeline_policies {
     };
 };
 
+/// The pipeline of the explorer's scenes, on a sync that has a defect.
+template <class Sync>
+struct explored_on : explored_pipeline {
+    struct queue : plateau::queue_policies {
+        using sync = Sync;
+        using stats = plateau::bare;
+    };
+    using sync = Sync;
+};
 struct forgets_signals : explored_sync {};
-struct forgetful_pipeline : explored_pipeline {
-    struct queue : plateau::queue_policies {
-        using sync = forgets_signals;
-        using stats = plateau::bare;
-    };
-    using sync = forgets_signals;
-};
-
 struct leaves_the_queues : explored_sync {};
-struct left_to_the_stop : explored_pipeline {
-    struct queue : plateau::queue_policies {
-        using sync = leaves_the_queues;
-        using stats = plateau::bare;
-    };
-    using sync = leaves_the_queues;
-};
 
 struct wakes_after_the_end : explored_sync {};
 struct closes_for_one : explored_sync {};
@@ -206,13 +200,13 @@ TEST_CASE("defects of a pipeline's end are noticed", "[channel][seeded]") {
                    "channel: a pipeline on two threads ends when nothing of it runs, in every interleaving", stuck,
                    [](shared_check& check) {
                        explore_into(check, {.name = "seeded pipeline 1", .preemptions = 1, .stale = 1},
-                                    a_pipeline_ends<forgetful_pipeline, 0, 2, meets::nothing>);
+                                    a_pipeline_ends<explored_on<forgets_signals>, 0, 2, meets::nothing>);
                    }});
     expect_killed({"F8", "a stop that was decided and not yet carried out leaves items behind",
                    "channel: a pipeline on two threads ends when nothing of it runs, in every interleaving",
                    "items are alive", [](shared_check& check) {
                        explore_into(check, {.name = "seeded pipeline 3", .preemptions = 2, .stale = 0},
-                                    a_pipeline_ends<left_to_the_stop, 0, 1, meets::stop_by_another>);
+                                    a_pipeline_ends<explored_on<leaves_the_queues>, 0, 1, meets::stop_by_another>);
                    }});
     expect_killed({"F3", "an event wakes those who wait after they may have seen it",
                    "channel: an event may be gone as soon as it was seen", "after its end", [](shared_check& check) {
