@@ -7,6 +7,7 @@ twice        two translation units with all headers, in opposite orders, link in
 hostile      after all standard headers, with min, max and other macros of platform headers defined
 options      without exceptions, without RTTI, hardened; the main types are instantiated (uses.hpp). One at a time
              under g++, and every night under all
+refused      without exceptions, wrong options end the program with their sentence on a line of its own
 """
 import os
 import pathlib
@@ -77,6 +78,17 @@ def main():
     # Some warnings are the optimiser's, so this one generates code.
     syntax("all headers, optimised", program, "-O2", "-S", "-o", "/dev/null")
 
+    refused = "wrong options without exceptions"
+    if a.only in refused:
+        with tempfile.TemporaryDirectory() as folder:
+            wrong = ("#include <plateau/detail/contract.hpp>\n"
+                     'int main() { plateau::detail::require_option(false, "some_options: a sentence"); }\n')
+            built = pathlib.Path(folder) / "refused"
+            ok, output = compiler.run([*include, "-fno-exceptions", "-x", "c++", "-", "-o", built], wrong)
+            if checks.check(ok, f"{refused} under {compiler.name}", output):
+                ended = common.subprocess.run([built], capture_output=True, text=True)
+                checks.check(ended.returncode != 0 and ended.stderr.startswith("plateau: some_options: a sentence\n"),
+                             f"{refused} are not said on one line under {compiler.name}", ended.stderr)
     if a.only not in "all headers twice in one program":
         checks.end()
     with tempfile.TemporaryDirectory() as folder:
