@@ -78,8 +78,9 @@ def main():
     # Some warnings are the optimiser's, so this one generates code.
     syntax("all headers, optimised", program, "-O2", "-S", "-o", "/dev/null")
 
+    # Not in a tree that holds a few headers, as the lints of the lints make.
     refused = "wrong options without exceptions"
-    if a.only in refused:
+    if a.only in refused and (a.root / "include/plateau/detail/contract.hpp").exists():
         with tempfile.TemporaryDirectory() as folder:
             wrong = ("#include <plateau/detail/contract.hpp>\n"
                      'int main() { plateau::detail::require_option(false, "some_options: a sentence"); }\n')
